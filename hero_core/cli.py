@@ -1,0 +1,96 @@
+"""What the commands share: how an error ends a program, and how long work shows itself."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from hero_core.errors import HeroError
+
+EXIT_ERROR = 2
+EXIT_QUARANTINED = 3
+PLAIN_LINE_SECONDS = 5.0
+
+console = Console()
+error_console = Console(stderr=True)
+
+
+def run(app: typer.Typer) -> None:
+    """Run a command; a :class:`HeroError` is one line on stderr and exit status 2, never a traceback."""
+    try:
+        app()
+    except HeroError as error:
+        error_console.print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        sys.exit(EXIT_ERROR)
+
+
+def _escape(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+class Report(Protocol):
+    """What work functions call: how much is done, of how much, and a few words."""
+
+    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Report]:
+    """A rich bar with rate, time left and a note on a terminal; plain lines now and then elsewhere."""
+    if console.is_terminal:
+        with _bar(title) as report:
+            yield report
+    else:
+        yield _PlainLines(title)
+
+
+@contextmanager
+def _bar(title: str) -> Iterator[Report]:
+    columns = (
+        TextColumn("[bold]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(title, total=None, rate="", note="")
+        started = time.monotonic()
+
+        def report(done: int, total: int, note: str = "") -> None:
+            rate = done / max(time.monotonic() - started, 1e-9)
+            bar.update(task, completed=done, total=total, rate=f"{rate:.1f}/s", note=note)
+
+        yield report
+
+
+class _PlainLines:
+    """One line every few seconds, and one at the end, for logs and pipes."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._started = time.monotonic()
+        self._last = self._started - PLAIN_LINE_SECONDS
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        now = time.monotonic()
+        if done < total and now - self._last < PLAIN_LINE_SECONDS:
+            return
+        self._last = now
+        rate = done / max(now - self._started, 1e-9)
+        left = f"{(total - done) / rate:.0f} s left" if rate > 0 else "time left unknown"
+        console.print(f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip(), highlight=False)

@@ -1,0 +1,124 @@
+"""Manifests: versioned parquet tables that point into shards; ``manifests/README.md`` describes the columns."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hero_core.errors import ManifestError
+from hero_core.files import atomic_path
+
+_SCHEMA_KEY = b"hero.schema"
+_REQUIRED = False  # pyarrow's word for "may not be null"
+
+
+def _schema(name: str, fields: Iterable[pa.Field[Any]]) -> pa.Schema:
+    return pa.schema(list(fields), metadata={_SCHEMA_KEY: name.encode()})
+
+
+FEATURES = _schema(
+    "features/1",
+    [
+        pa.field("key", pa.string(), _REQUIRED),
+        pa.field("path", pa.string(), _REQUIRED),
+        pa.field("status", pa.string(), _REQUIRED),
+        pa.field("stage", pa.string()),
+        pa.field("reason", pa.string()),
+        pa.field("warnings", pa.list_(pa.string()), _REQUIRED),
+        pa.field("broad", pa.string(), _REQUIRED),
+        pa.field("subcategory", pa.string(), _REQUIRED),
+        pa.field("source_video", pa.string(), _REQUIRED),
+        pa.field("sha256", pa.string()),
+        pa.field("bytes", pa.int64()),
+        pa.field("frame_count", pa.int64()),
+        pa.field("fps", pa.float64()),
+        pa.field("frame_indices", pa.list_(pa.int64())),
+        pa.field("timestamps_seconds", pa.list_(pa.float64())),
+        pa.field("shard", pa.string()),
+        pa.field("shard_sha256", pa.string()),
+        pa.field("dim", pa.int64()),
+        pa.field("dtype", pa.string()),
+        pa.field("fingerprint", pa.string(), _REQUIRED),
+    ],
+)
+"""One row a clip that was tried: where its features are, or why there are none."""
+
+PAIRS = _schema(
+    "pairs/1",
+    [
+        pa.field("key", pa.string(), _REQUIRED),
+        pa.field("clip_key", pa.string(), _REQUIRED),
+        pa.field("motion_key", pa.string(), _REQUIRED),
+        pa.field("split", pa.string(), _REQUIRED),
+        pa.field("broad", pa.string(), _REQUIRED),
+        pa.field("subcategory", pa.string(), _REQUIRED),
+        pa.field("source_video", pa.string(), _REQUIRED),
+        pa.field("motion_source", pa.string(), _REQUIRED),
+        pa.field("length", pa.int64(), _REQUIRED),
+        pa.field("shard", pa.string(), _REQUIRED),
+        pa.field("shard_sha256", pa.string(), _REQUIRED),
+        pa.field("warnings", pa.list_(pa.string()), _REQUIRED),
+        pa.field("truth_reaction", pa.string()),
+        pa.field("truth_side", pa.string()),
+        pa.field("truth_onset_seconds", pa.float64()),
+    ],
+)
+"""One row a pair of a video and a reaction that is in the training shards."""
+
+QUARANTINE = _schema(
+    "quarantine/1",
+    [
+        pa.field("path", pa.string(), _REQUIRED),
+        pa.field("stage", pa.string(), _REQUIRED),
+        pa.field("reason", pa.string(), _REQUIRED),
+        pa.field("pairs", pa.int64(), _REQUIRED),
+    ],
+)
+"""One row an input that could not be used, and how many pairs it cost."""
+
+
+def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows atomically; the same rows give the same bytes.
+
+    Raises:
+        ManifestError: a row has an unknown column, lacks a required one, or a value of the wrong type.
+    """
+    known = set(schema.names)
+    for row in rows:
+        if unknown := row.keys() - known:
+            raise ManifestError(f"{path}: unknown columns {sorted(unknown)}")
+        missing = [field.name for field in schema if not field.nullable and row.get(field.name) is None]
+        if missing:
+            raise ManifestError(f"{path}: a row lacks {missing}")
+    try:
+        table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
+    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise ManifestError(f"{path}: {error}") from None
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary, compression="zstd")
+
+
+def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Read rows of exactly this schema.
+
+    Raises:
+        ManifestError: missing file, not parquet, or of another version.
+    """
+    expected = (schema.metadata or {})[_SCHEMA_KEY].decode()
+    if not path.is_file():
+        raise ManifestError(f"{path}: no such manifest (expected a {expected} table)")
+    try:
+        table = pq.read_table(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ManifestError(f"{path}: cannot be read as parquet: {error}") from None
+    found = (table.schema.metadata or {}).get(_SCHEMA_KEY, b"no schema name").decode()
+    if found != expected:
+        raise ManifestError(
+            f"{path}: manifest of version {found!r}, this program reads {expected!r}; "
+            "make it again with the hero-pipeline command that wrote it"
+        )
+    if not table.schema.equals(schema):
+        raise ManifestError(f"{path}: columns differ from {expected!r}; the file was edited or is damaged")
+    return table.to_pylist()

@@ -1,0 +1,89 @@
+"""HDF5 shards: one group a record, one data set an array, the JSON as an attribute."""
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from hero_core.errors import ShardError
+from hero_core.files import atomic_path
+from hero_core.shards.record import ArrayRecord, ShardRef
+
+
+class Hdf5ShardWriter:
+    """Writes one HDF5 file without times in it, so that equal records give equal bytes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "Hdf5ShardWriter":
+        temporary = self._stack.enter_context(atomic_path(self._path))
+        self._file = self._stack.enter_context(
+            h5py.File(temporary, "w", libver=("v110", "v110"), track_order=True)
+        )
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._stack.__exit__(*exception)  # type: ignore[arg-type]
+
+    def write(self, record: ArrayRecord) -> ShardRef:
+        """Append a record; see :class:`ShardWriter`."""
+        if record.key in self._file:
+            raise ShardError(f"{self._path}: key {record.key!r} written twice")
+        group = self._file.create_group(record.key, track_order=True)
+        for name, array in record.storable().items():
+            group.create_dataset(name, data=array, track_times=False)
+        group.attrs["json"] = json.dumps(record.meta, sort_keys=True, allow_nan=False)
+        return ShardRef(self._path.name, record.key)
+
+
+class Hdf5ShardReader:
+    """Random access to an HDF5 shard. Links are never followed: only what the file itself holds counts."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: h5py.File | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_path": self._path, "_file": None}
+
+    def keys(self) -> list[str]:
+        """Keys in the order of writing."""
+        return list(self._open())
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._open()
+
+    def __getitem__(self, key: str) -> ArrayRecord:
+        group = self._member(self._open(), key, h5py.Group)
+        arrays = {name: np.asarray(self._member(group, name, h5py.Dataset)) for name in group}
+        return ArrayRecord(key, arrays, json.loads(group.attrs["json"]))
+
+    def _member(self, parent: Any, name: str, kind: type) -> Any:
+        link = parent.get(name, getlink=True)
+        if link is None:
+            raise ShardError(f"{self._path}: no record {name!r} in this shard")
+        if not isinstance(link, h5py.HardLink):
+            raise ShardError(f"{self._path}: {name!r} is a soft or external link, which a shard may not hold")
+        try:
+            member = parent[name]
+        except (OSError, RuntimeError, KeyError) as error:
+            raise ShardError(f"{self._path}: record {name!r} is damaged: {error}") from None
+        external = kind is h5py.Dataset and (
+            getattr(member, "external", None) or getattr(member, "is_virtual", False)
+        )
+        if not isinstance(member, kind) or external:
+            raise ShardError(f"{self._path}: {name!r} is not a plain {kind.__name__} of this file")
+        return member
+
+    def _open(self) -> Any:
+        if self._file is None:
+            try:
+                self._file = h5py.File(self._path, "r")
+            except (OSError, ValueError) as error:
+                raise ShardError(f"{self._path}: cannot be read as an HDF5 shard: {error}") from None
+        return self._file
