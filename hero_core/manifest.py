@@ -1,4 +1,4 @@
-"""Manifests: versioned parquet tables that point into shards; ``manifests/README.md`` describes the columns."""
+"""Manifests: versioned parquet tables that point into shards; ``manifests/README.md`` has the columns."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ _SCHEMA_KEY = b"hero.schema"
 _REQUIRED = False  # pyarrow's word for "may not be null"
 
 
-def _schema(name: str, fields: Iterable[pa.Field[Any]]) -> pa.Schema:
+def _schema(name: str, fields: Iterable["pa.Field[Any]"]) -> pa.Schema:
     return pa.schema(list(fields), metadata={_SCHEMA_KEY: name.encode()})
 
 

@@ -1,0 +1,188 @@
+"""Extraction: the same bytes whatever happens, and an end for every input."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hero_core.errors import FingerprintError, InputError
+from hero_core.files import sha256_of_file
+from pipeline.config import ExtractConfig
+from pipeline.encoders import Encoder, random_tc_clip
+from pipeline.extract import ExtractReport, extract
+from pipeline.feature_cache import OK, FeatureCache
+from pipeline.sources import open_source
+from tests.pipeline.conftest import TINY, make_video
+
+MakeFolder = Callable[[int], Path]
+CONFIG = ExtractConfig(clips_per_shard=3, workers=1)
+
+
+def run(root: Path, out: Path, encoder: Encoder, config: ExtractConfig = CONFIG) -> ExtractReport:
+    return extract(open_source(root), out, encoder, config)
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(folder)): sha256_of_file(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def features(out: Path) -> dict[str, np.ndarray]:
+    cache = FeatureCache.open(out)
+    return {key: np.array(cache.read(row).frames) for key, row in cache.rows().items() if row["status"] == OK}
+
+
+def test_records_are_what_the_encoder_says(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    report = run(video_folder(4), tmp_path / "out", tiny_encoder)
+    assert (report.videos, report.ok, report.quarantined, report.kept) == (4, 4, 0, 0)
+    cache = FeatureCache.open(tmp_path / "out")
+    for row in cache.rows().values():
+        record = cache.read(row)
+        assert record.frames.shape == (16, TINY.out_dim)
+        np.testing.assert_allclose(record.global_feature, record.frames.mean(axis=0), atol=1e-6)
+        assert row["frame_count"] == 24
+        assert list(record.timestamps_seconds) == row["timestamps_seconds"]
+        assert record.timestamps_seconds == pytest.approx([index / 12 for index in row["frame_indices"]])
+
+
+def test_tar_and_hdf5_hold_the_same_bits(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(4)
+    for suffix in ("tar", "h5"):
+        run(root, tmp_path / suffix, tiny_encoder, CONFIG.model_copy(update={"shard_format": suffix}))
+    tar, hdf5 = features(tmp_path / "tar"), features(tmp_path / "h5")
+    assert tar.keys() == hdf5.keys()
+    assert all(tar[key].tobytes() == hdf5[key].tobytes() for key in tar)
+
+
+@pytest.mark.parametrize("suffix", ["tar", "h5"])
+def test_twice_gives_the_same_bytes(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, suffix: str
+) -> None:
+    config = CONFIG.model_copy(update={"shard_format": suffix})
+    root = video_folder(4)
+    run(root, tmp_path / "a", tiny_encoder, config)
+    run(root, tmp_path / "b", tiny_encoder, config.model_copy(update={"workers": 2}))
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+    report = run(root, tmp_path / "a", tiny_encoder, config)
+    assert (report.ok, report.kept) == (0, 4)
+    assert hashes(tmp_path / "a") == hashes(tmp_path / "b")
+
+
+@pytest.mark.parametrize("suffix", ["tar", "h5"])
+@pytest.mark.parametrize("killed_after", [1, 4, 5])
+def test_killed_and_resumed_gives_the_bytes_of_an_unbroken_run(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, suffix: str, killed_after: int
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(state: ExtractReport) -> None:
+        if state.done == killed_after:
+            raise Killed
+
+    config = CONFIG.model_copy(update={"shard_format": suffix})
+    source = open_source(video_folder(7))
+    extract(source, tmp_path / "whole", tiny_encoder, config)
+    with pytest.raises(Killed):
+        extract(source, tmp_path / "broken", tiny_encoder, config, kill)
+    report = extract(source, tmp_path / "broken", tiny_encoder, config)
+    assert report.kept == killed_after // 3 * 3
+    assert report.done == 7
+    assert hashes(tmp_path / "whole") == hashes(tmp_path / "broken")
+
+
+def test_leftovers_of_a_kill_between_shard_and_manifest_are_made_good(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(4)
+    run(root, tmp_path / "whole", tiny_encoder)
+    run(root, tmp_path / "broken", tiny_encoder)
+    (tmp_path / "broken" / "manifest" / "features-00001.parquet").unlink()
+    (tmp_path / "broken" / "shards" / ".features-00001.tar.77.partial").write_text("half")
+    run(root, tmp_path / "broken", tiny_encoder)
+    assert hashes(tmp_path / "whole") == hashes(tmp_path / "broken")
+
+
+def test_a_clip_does_not_depend_on_its_neighbours(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    config = CONFIG.model_copy(update={"batch_clips": 3})
+    for name, seeds in (("a", (1, 2, 3)), ("b", (9, 2, 8)), ("c", (9, 2))):
+        for position, seed in enumerate(seeds):
+            make_video(tmp_path / name / f"{position}.mp4", seed)
+        run(tmp_path / name, tmp_path / f"{name}-out", tiny_encoder, config)
+    a, b, c = (features(tmp_path / f"{name}-out")["1-mp4"] for name in "abc")
+    assert a.tobytes() == b.tobytes() == c.tobytes()
+
+
+def test_new_videos_are_added_and_changed_ones_made_again(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(2)
+    run(root, tmp_path / "out", tiny_encoder)
+    before = features(tmp_path / "out")
+    make_video(root / "human-human" / "wave" / "new.mp4", 50)
+    make_video(root / "human-human" / "wave" / "clip_00.mp4", 60)
+    report = run(root, tmp_path / "out", tiny_encoder)
+    assert (report.ok, report.kept) == (2, 1)
+    after = features(tmp_path / "out")
+    changed = [key for key in before if before[key].tobytes() != after[key].tobytes()]
+    assert len(after) == 3
+    assert [("clip_00" in key) for key in changed] == [True]
+
+
+def test_bad_inputs_become_rows_and_can_be_retried(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(3)
+    bad = root / "human-human" / "wave" / "bad.mp4"
+    bad.write_bytes(b"")
+    report = run(root, tmp_path / "out", tiny_encoder)
+    assert (report.ok, report.quarantined) == (3, 1)
+    with (tmp_path / "out" / "quarantine.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["stage"]) for row in rows] == [("human-human/wave/bad.mp4", "open")]
+    assert "empty" in rows[0]["reason"]
+    assert run(root, tmp_path / "out", tiny_encoder).kept_quarantined == 1
+    retry = CONFIG.model_copy(update={"retry_quarantined": True})
+    assert run(root, tmp_path / "out", tiny_encoder, retry).quarantined == 1
+    make_video(bad, 7)
+    assert run(root, tmp_path / "out", tiny_encoder).ok == 1
+    assert (tmp_path / "out" / "quarantine.csv").read_text() == "path,stage,reason\n"
+
+
+def test_a_cache_made_in_another_way_is_refused(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(1)
+    run(root, tmp_path / "out", tiny_encoder)
+    other = random_tc_clip(6, torch.device("cpu"), torch.float32, TINY)
+    with pytest.raises(FingerprintError, match=r"weights_sha256.*another folder"):
+        run(root, tmp_path / "out", other)
+    with pytest.raises(FingerprintError, match="storage_dtype: float32 != float16"):
+        run(root, tmp_path / "out", tiny_encoder, CONFIG.model_copy(update={"storage_dtype": "float16"}))
+
+
+def test_a_folder_of_something_else_is_refused(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    with pytest.raises(InputError, match="not a feature cache"):
+        run(video_folder(1), tmp_path, tiny_encoder)
+
+
+def test_half_precision_storage(video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder) -> None:
+    root = video_folder(2)
+    run(root, tmp_path / "half", tiny_encoder, CONFIG.model_copy(update={"storage_dtype": "float16"}))
+    run(root, tmp_path / "full", tiny_encoder)
+    full = features(tmp_path / "full")
+    for key, half in features(tmp_path / "half").items():
+        assert half.dtype == np.float16
+        np.testing.assert_array_equal(half, full[key].astype(np.float16))

@@ -1,0 +1,108 @@
+"""The walls of the house, checked by walking the imports."""
+
+import ast
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+PACKAGES = ("hero_core", "pipeline", "trainer")
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((REPOSITORY / package).rglob("*.py"))
+
+
+def imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
+    """Top-level module of every import in a file, wherever it stands."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.split(".")[0], node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield (node.module or "").split(".")[0], node
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [("hero_core", {"pipeline", "trainer"}), ("pipeline", {"trainer"}), ("trainer", {"pipeline", "av", "cv2"})],
+)
+def test_nobody_imports_a_sibling(package: str, forbidden: set[str]) -> None:
+    for path in sources(package):
+        found = {name for name, _ in imports(path)} & forbidden
+        assert not found, f"{path} imports {found}"
+
+
+def test_av_is_in_one_file() -> None:
+    users = {path for package in PACKAGES for path in sources(package) if "av" in dict(imports(path))}
+    assert users == {REPOSITORY / "pipeline" / "decode.py"}
+
+
+def test_typer_and_rich_are_in_cli_files() -> None:
+    for package in PACKAGES:
+        for path in sources(package):
+            if {name for name, _ in imports(path)} & {"typer", "rich"}:
+                assert path.stem.endswith("cli"), f"{path} talks to a terminal"
+
+
+def test_nobody_below_the_edge_reads_argv_or_the_environment() -> None:
+    for package in PACKAGES:
+        for path in sources(package):
+            if path.stem.endswith("cli"):
+                continue
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                    name = f"{node.value.id}.{node.attr}"
+                    assert name not in {"sys.argv", "os.environ", "os.getenv"}, f"{path}:{node.lineno} reads {name}"
+
+
+def test_no_unsafe_loading_and_nothing_swallowed() -> None:
+    for package in PACKAGES:
+        for path in sources(package):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                where = f"{path}:{getattr(node, 'lineno', 0)}"
+                if isinstance(node, ast.ExceptHandler):
+                    assert node.type is not None, f"{where}: bare except"
+                if isinstance(node, ast.keyword) and isinstance(node.value, ast.Constant):
+                    assert (node.arg, node.value.value) not in {
+                        ("allow_pickle", True),
+                        ("weights_only", False),
+                    }, where
+                if isinstance(node, ast.Call):
+                    _check_call(node, where)
+                if isinstance(node, ast.ImportFrom):
+                    assert all(alias.name != "*" for alias in node.names), f"{where}: star import"
+
+
+def _check_call(node: ast.Call, where: str) -> None:
+    name = ast.unparse(node.func)
+    given = {keyword.arg for keyword in node.keywords}
+    assert not name.endswith(("extractall", "pickle.load", "pickle.loads")), f"{where}: {name}"
+    if name == "torch.load":
+        assert "weights_only" in given, f"{where}: torch.load without weights_only"
+    if name == "np.load":
+        assert "allow_pickle" in given, f"{where}: np.load without allow_pickle"
+
+
+@pytest.mark.parametrize("module", ["trainer.cli", "trainer.eval.cli"])
+def test_the_trainer_works_without_video_libraries(module: str) -> None:
+    code = (
+        "import sys\n"
+        "for name in ('av', 'cv2', 'pipeline'): sys.modules[name] = None\n"
+        f"import {module}\n"
+    )
+    environment = {"PYTHONPATH": str(REPOSITORY), "PATH": os.environ.get("PATH", "")}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=REPOSITORY)
+
+
+def test_the_training_loop_cannot_open_the_test_split() -> None:
+    openers = [
+        path
+        for path in sources("trainer")
+        if "test_split" in path.read_text(encoding="utf-8") and path.parent.name != "eval"
+    ]
+    assert openers == [], "only trainer/eval may import the test split"
