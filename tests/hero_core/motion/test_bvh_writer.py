@@ -1,0 +1,75 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hero_core.errors import InputError
+from hero_core.motion.bvh import read_bvh, write_bvh
+from hero_core.motion.bvh_joints import to_22_joints
+from hero_core.motion.canonical import canonicalise
+from hero_core.motion.rotations import Array
+from hero_core.motion.skeleton import JOINT_COUNT, JOINT_NAMES, bone_lengths
+
+MakeMotion = Callable[..., Array]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_is_written_comes_back_to_a_hundredth_of_a_millimetre(
+    tmp_path: Path, make_motion: MakeMotion, seed: int
+) -> None:
+    joints = canonicalise(make_motion(seed=seed, turn=7.0, sway=0.8))
+    error_m = write_bvh(tmp_path / "motion.bvh", joints, 20)
+    motion = read_bvh(tmp_path / "motion.bvh")
+    back, notes = to_22_joints(motion)
+    assert notes == ()
+    assert motion.fps == 20.0
+    assert error_m < 1e-5
+    np.testing.assert_allclose(back, joints, atol=1e-5)
+
+
+def test_the_file_is_plain_bvh(tmp_path: Path, make_motion: MakeMotion) -> None:
+    write_bvh(tmp_path / "motion.bvh", make_motion(frames=7), 20)
+    lines = (tmp_path / "motion.bvh").read_text().splitlines()
+    joints = [line.split()[1] for line in lines if line.split()[0] in ("ROOT", "JOINT")]
+    assert sorted(joints) == sorted(JOINT_NAMES)
+    start = lines.index("MOTION")
+    assert lines[start + 1 : start + 3] == ["Frames: 7", "Frame Time: 0.05000000"]
+    assert [len(line.split()) for line in lines[start + 3 :]] == [3 + 3 * JOINT_COUNT] * 7
+
+
+def test_angles_do_not_jump_from_frame_to_frame(tmp_path: Path, make_motion: MakeMotion) -> None:
+    write_bvh(tmp_path / "motion.bvh", make_motion(frames=120, turn=20.0), 20)
+    lines = (tmp_path / "motion.bvh").read_text().splitlines()
+    values = np.array([line.split() for line in lines[lines.index("MOTION") + 3 :]], float)
+    assert np.abs(np.diff(values[:, 3:6], axis=0)).max() < 180.0
+
+
+def test_loose_bodies_stay_close_and_the_error_is_told(tmp_path: Path, make_motion: MakeMotion) -> None:
+    joints = make_motion()
+    loose = joints + np.random.default_rng(0).normal(scale=0.01, size=joints.shape)
+    error_m = write_bvh(tmp_path / "motion.bvh", loose, 20)
+    motion = read_bvh(tmp_path / "motion.bvh")
+    back, _ = to_22_joints(motion)
+    assert np.linalg.norm(back - loose, axis=-1).max() == pytest.approx(error_m, abs=1e-5)
+    assert 1e-3 < error_m < 0.12
+    np.testing.assert_allclose(
+        bone_lengths(back), np.tile(np.median(bone_lengths(loose), axis=0), (60, 1)), atol=1e-5
+    )
+
+
+def test_one_frame_and_raised_arms(tmp_path: Path, make_motion: MakeMotion) -> None:
+    pose = make_motion(frames=1, sway=0.0)
+    pose[:, [18, 20]] = pose[:, 16:17] + np.array([[0, 0.26, 0], [0, 0.53, 0]])
+    assert write_bvh(tmp_path / "pose.bvh", pose, 20) < 1e-5
+    back, _ = to_22_joints(read_bvh(tmp_path / "pose.bvh"))
+    np.testing.assert_allclose(back, pose, atol=1e-5)
+
+
+def test_nothing_is_left_behind_and_bad_input_is_refused(tmp_path: Path, make_motion: MakeMotion) -> None:
+    write_bvh(tmp_path / "motion.bvh", make_motion(), 20)
+    assert [path.name for path in tmp_path.iterdir()] == ["motion.bvh"]
+    with pytest.raises(InputError, match="positive"):
+        write_bvh(tmp_path / "motion.bvh", make_motion(), 0)
+    with pytest.raises(InputError, match="22, 3"):
+        write_bvh(tmp_path / "motion.bvh", np.zeros((3, 21, 3)), 20)
