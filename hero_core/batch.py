@@ -13,7 +13,7 @@ class Batch:
     """Pairs of videos and reactions, batch first.
 
     Attributes:
-        keys: the clips' keys; a clip with several reactions may appear more than once.
+        keys: the pairs' keys, all different; a clip with several reactions may be in more than one pair.
         motion: ``(b, n, 263)`` in HumanML3D units, zero past each length.
         lengths: ``(b,)`` int64, valid frames.
         condition: what the videos look like.

@@ -1,0 +1,100 @@
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hero_core.checkpoints import load_checkpoint
+from hero_core.errors import InputError, WeightsError
+from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
+
+DIM = 20
+SMALL = EvaluatorConfig(
+    motion_dim=DIM, movement_hidden=16, movement_dim=12, motion_hidden=16, embedding_dim=8
+)
+LENGTHS = torch.tensor([13, 32, 4, 20])
+
+
+def _rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def _motion(batch: int = 4, frames: int = 32) -> Tensor:
+    return 2.0 + 3.0 * torch.randn(batch, frames, DIM, generator=_rng())
+
+
+def _evaluator() -> MotionEvaluator:
+    torch.manual_seed(0)
+    return MotionEvaluator(SMALL, torch.full((DIM,), 2.0), torch.full((DIM,), 3.0))
+
+
+@pytest.fixture(scope="module")
+def evaluator() -> MotionEvaluator:
+    return _evaluator().eval()
+
+
+def test_defaults_are_the_official_sizes() -> None:
+    evaluator = MotionEvaluator(EvaluatorConfig(), torch.zeros(263), torch.ones(263))
+    shapes = {name: tuple(tensor.shape) for name, tensor in evaluator.state_dict().items()}
+    assert shapes["movement_encoder.main.0.weight"] == (512, 259, 4)
+    assert shapes["movement_encoder.main.3.weight"] == (512, 512, 4)
+    assert shapes["motion_encoder.hidden"] == (2, 1, 1024)
+    assert shapes["motion_encoder.output_net.3.weight"] == (512, 1024)
+
+
+@torch.no_grad()
+def test_embeddings_come_in_input_order(evaluator: MotionEvaluator) -> None:
+    together = evaluator.embed(_motion(), LENGTHS)
+    assert together.shape == (4, 8)
+    for row, (motion, length) in enumerate(zip(_motion(), LENGTHS, strict=True)):
+        alone = evaluator.embed(motion[None], length[None])
+        torch.testing.assert_close(together[row], alone[0], rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_padding_does_not_matter_unless_asked_for(evaluator: MotionEvaluator) -> None:
+    motion = _motion()
+    spoilt = motion.clone()
+    spoilt[2, 4:] = 50.0
+    clean = evaluator.embed(motion, LENGTHS)
+    assert torch.equal(clean, evaluator.embed(spoilt, LENGTHS))
+    official = evaluator.embed(spoilt, LENGTHS, zero_tail=False)
+    assert torch.equal(official[1], clean[1])
+    assert not torch.allclose(official[2], clean[2], atol=1e-3)
+
+
+@torch.no_grad()
+def test_padding_beyond_two_frames_changes_nothing(evaluator: MotionEvaluator) -> None:
+    short, long = (F.pad(_motion(), (0, 0, 0, frames)) for frames in (2, 9))
+    torch.testing.assert_close(
+        evaluator.embed(short, LENGTHS), evaluator.embed(long, LENGTHS), rtol=0, atol=1e-6
+    )
+
+
+@torch.no_grad()
+def test_foot_contacts_are_not_seen(evaluator: MotionEvaluator) -> None:
+    motion = _motion()
+    motion[..., -4:] = 7.0
+    assert torch.equal(evaluator.embed(motion, LENGTHS), evaluator.embed(_motion(), LENGTHS))
+
+
+@pytest.mark.parametrize("lengths", [[3, 8, 8, 8], [8, 8, 8, 33]])
+def test_impossible_lengths_are_refused(evaluator: MotionEvaluator, lengths: list[int]) -> None:
+    with pytest.raises(InputError, match="the evaluator needs 4 to 32"):
+        evaluator.embed(_motion(), torch.tensor(lengths))
+
+
+def test_dropout_is_active_in_training_only() -> None:
+    evaluator = _evaluator()
+    assert not torch.equal(evaluator.embed(_motion(), LENGTHS), evaluator.embed(_motion(), LENGTHS))
+
+
+def test_a_loaded_evaluator_is_the_saved_one(evaluator: MotionEvaluator, tmp_path: Path) -> None:
+    evaluator.save(tmp_path / "best", {"data": "waves"})
+    loaded = MotionEvaluator.load(tmp_path / "best")
+    assert not loaded.training
+    assert torch.equal(loaded.embed(_motion(), LENGTHS), evaluator.embed(_motion(), LENGTHS))
+    assert load_checkpoint(tmp_path / "best", "evaluator").metadata == {"data": "waves"}
+    with pytest.raises(WeightsError, match="'evaluator' model, expected 'rvq'"):
+        load_checkpoint(tmp_path / "best", "rvq")
