@@ -1,0 +1,142 @@
+"""What happens in a clip, and when: drawn from (seed, index) alone, before anything is rendered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.minivimo.interactions import INTERACTIONS, Interaction, Side
+from pipeline.minivimo.look import Look, sample_look
+
+MOTION_FPS = 20
+SIZES: tuple[tuple[int, int], ...] = (  # (width, height)
+    (320, 240),
+    (320, 180),
+    (256, 256),
+    (288, 216),
+    (240, 180),
+    (192, 192),
+    (240, 320),
+    (180, 240),
+)
+FRAME_RATES = (12.0, 15.0, 20.0, 24.0, 25.0, 30.0)
+
+_RISE_SECONDS = 0.35
+
+# Separate random streams, so that a new draw in one of them leaves the others as they were.
+_ORDER, _SIDES, _PLAN, _LOOK, _DELAYS = range(5)
+
+
+@dataclass(frozen=True)
+class ClipPlan:
+    """One clip: what is seen, when it is revealed, and how it looks.
+
+    The revealing part grows during `rise_seconds` before `event_seconds`, stays for `hold_seconds`, then
+    ends. `side` is the side of the fitting reaction, in the reacting person's own left and right.
+    """
+
+    seed: int
+    index: int
+    interaction: Interaction
+    side: Side
+    event_seconds: float
+    rise_seconds: float
+    hold_seconds: float
+    duration_seconds: float
+    fps: float
+    width: int
+    height: int
+    look: Look
+
+    @property
+    def frame_count(self) -> int:
+        """Video frames."""
+        return round(self.duration_seconds * self.fps)
+
+    @property
+    def frame_times_seconds(self) -> np.ndarray:
+        """(frame_count,) times of the video's frames."""
+        return np.arange(self.frame_count) / self.fps
+
+    @property
+    def pace(self) -> float:
+        """How slow the clip is: 1 is usual, more is slower."""
+        return self.rise_seconds / _RISE_SECONDS
+
+    @property
+    def motion_length(self) -> int:
+        """Motion frames at 20 fps."""
+        return round(self.duration_seconds * MOTION_FPS)
+
+    @property
+    def seen_side(self) -> Side:
+        """Side of the picture where it happens. A car is avoided; everything else is met."""
+        if self.interaction.reaction != "sidestep":
+            return self.side
+        return "right" if self.side == "left" else "left"
+
+    def delay_seconds(self, variant: int) -> float:
+        """Reaction time of one motion of this clip."""
+        rng = np.random.default_rng([self.seed, self.index, _DELAYS, variant])
+        return float(rng.uniform(0.15, 0.38))
+
+    def onset_seconds(self, variant: int) -> float:
+        """When one motion of this clip begins to react; 0 for `stand`, which never does."""
+        if self.interaction.reaction == "stand":
+            return 0.0
+        return self.event_seconds + self.delay_seconds(variant)
+
+    def reveal(self, time_seconds: float) -> float:
+        """How much of the revealing part shows, 0 to 1."""
+        rise = (time_seconds - self.event_seconds + self.rise_seconds) / self.rise_seconds
+        fall = (self.event_seconds + self.hold_seconds + 0.35 - time_seconds) / 0.35
+        return smoothstep(min(rise, fall))
+
+    def frame_has_event(self, times_seconds: Sequence[float] | np.ndarray) -> np.ndarray:
+        """(t,) bool: whether the revealing part is (mostly) visible at each time."""
+        times = np.asarray(times_seconds, dtype=float)
+        begin = self.event_seconds - 0.5 * self.rise_seconds
+        return np.asarray((times >= begin) & (times <= self.event_seconds + self.hold_seconds + 0.15))
+
+
+def sample_clip(seed: int, index: int) -> ClipPlan:
+    """Plans clip `index` of the data set `seed`.
+
+    Interactions come in shuffled blocks of all of them, and the sides of a sided one alternate between
+    blocks, so any run of clips is balanced.
+    """
+    block, place = divmod(index, len(INTERACTIONS))
+    order = np.random.default_rng([seed, block, _ORDER]).permutation(len(INTERACTIONS))
+    kind = int(order[place])
+    interaction = INTERACTIONS[kind]
+
+    rng = np.random.default_rng([seed, index, _PLAN])
+    duration = int(rng.integers(44, 121)) / MOTION_FPS  # a whole number of motion frames
+    speed = float(rng.uniform(0.8, 1.25))
+    width, height = SIZES[int(rng.integers(len(SIZES)))]
+    return ClipPlan(
+        seed=seed,
+        index=index,
+        interaction=interaction,
+        side=_side(seed, block, kind) if interaction.sided else "none",
+        event_seconds=float(rng.uniform(0.55, duration - 1.6)),
+        rise_seconds=_RISE_SECONDS / speed,
+        hold_seconds=float(rng.uniform(0.75, 1.05)) / speed,
+        duration_seconds=duration,
+        fps=FRAME_RATES[int(rng.integers(len(FRAME_RATES)))],
+        width=width,
+        height=height,
+        look=sample_look(np.random.default_rng([seed, index, _LOOK]), night=interaction.name == "fireworks"),
+    )
+
+
+def smoothstep(x: float) -> float:
+    """0 below 0, 1 above 1, smooth in between."""
+    x = min(max(x, 0.0), 1.0)
+    return x * x * (3.0 - 2.0 * x)
+
+
+def _side(seed: int, block: int, kind: int) -> Side:
+    """Two blocks in a row show both sides, in random order."""
+    first = int(np.random.default_rng([seed, block // 2, _SIDES, kind]).integers(2))
+    return "left" if (first + block) % 2 == 0 else "right"
