@@ -1,0 +1,76 @@
+"""The ``hero-react`` command."""
+
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from hero_core.cli import console, run
+from hero_core.config import load_config
+from hero_core.errors import ConfigError
+from hero_core.models.sampling import SamplingConfig
+from hero_core.motion.skeleton import FPS
+from pipeline.config import DeviceName
+from pipeline.react import DEFAULT_LENGTH_FRAMES, react
+
+app = typer.Typer(pretty_exceptions_enable=False)
+
+
+def main() -> None:
+    """Entry point."""
+    run(app)
+
+
+@app.command()
+def react_command(
+    video: Annotated[Path, typer.Argument(help="What to react to.")],
+    run_folder: Annotated[Path, typer.Option("--run", help="Run folder of hero-train.")],
+    out: Annotated[Path, typer.Option(help="Folder for the .npz, .bvh and .mp4.")] = Path(),
+    length: Annotated[int | None, typer.Option(help="Frames at 20 fps, 4 to 200. Default 88.")] = None,
+    seconds: Annotated[float | None, typer.Option(help="Length in seconds instead of frames.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another reaction.")] = 0,
+    weights: Annotated[
+        Path | None, typer.Option(help="TC-CLIP weights, if the run was trained on its features.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="One sampling setting, e.g. --set guidance_scale=2; repeatable."),
+    ] = None,
+    device: Annotated[
+        DeviceName, typer.Option(help="auto: where the run's training features were made, if possible.")
+    ] = "auto",
+) -> None:
+    """Generate a human reaction to a video: HumanML3D motion, BVH, and a film of both side by side."""
+    files = react(
+        video,
+        run_folder,
+        out,
+        length_frames=_length_frames(length, seconds),
+        seed=seed,
+        weights=weights,
+        device=_device(device),
+        sampling=load_config(SamplingConfig, None, settings or []),
+        report=lambda stage: console.print(f"{stage} ...", highlight=False, markup=False),
+    )
+    for path in (files.npz, files.bvh, files.mp4):
+        console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
+    console.print(files.statement, style="bold", highlight=False, markup=False)
+    for warning in files.warnings:
+        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _length_frames(length: int | None, seconds: float | None) -> int:
+    if length is not None and seconds is not None:
+        raise ConfigError("--length and --seconds both set the length; give one of them")
+    if seconds is not None:
+        if not 0 < seconds < 1e6:
+            raise ConfigError(f"--seconds {seconds}: a reaction lasts 0.2 to 10 seconds")
+        return int(seconds * FPS + 1e-6)
+    return DEFAULT_LENGTH_FRAMES if length is None else length
+
+
+def _device(name: DeviceName) -> torch.device | None:
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: this machine has no CUDA device; use --device cpu")
+    return None if name == "auto" else torch.device(name)
