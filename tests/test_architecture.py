@@ -29,7 +29,11 @@ def imports(path: Path) -> Iterator[tuple[str, ast.AST]]:
 
 @pytest.mark.parametrize(
     ("package", "forbidden"),
-    [("hero_core", {"pipeline", "trainer"}), ("pipeline", {"trainer"}), ("trainer", {"pipeline", "av", "cv2"})],
+    [
+        ("hero_core", {"pipeline", "trainer"}),
+        ("pipeline", {"trainer"}),
+        ("trainer", {"pipeline", "av", "cv2"}),
+    ],
 )
 def test_nobody_imports_a_sibling(package: str, forbidden: set[str]) -> None:
     for path in sources(package):
@@ -52,12 +56,14 @@ def test_typer_and_rich_are_in_cli_files() -> None:
 def test_nobody_below_the_edge_reads_argv_or_the_environment() -> None:
     for package in PACKAGES:
         for path in sources(package):
-            if path.stem.endswith("cli"):
-                continue
+            if path.stem.endswith("cli") or path == REPOSITORY / "hero_core" / "__init__.py":
+                continue  # the latter sets OMP_WAIT_POLICY before torch loads, and says why
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                     name = f"{node.value.id}.{node.attr}"
-                    assert name not in {"sys.argv", "os.environ", "os.getenv"}, f"{path}:{node.lineno} reads {name}"
+                    assert name not in {"sys.argv", "os.environ", "os.getenv"}, (
+                        f"{path}:{node.lineno} reads {name}"
+                    )
 
 
 def test_no_unsafe_loading_and_nothing_swallowed() -> None:
@@ -90,11 +96,7 @@ def _check_call(node: ast.Call, where: str) -> None:
 
 @pytest.mark.parametrize("module", ["trainer.cli", "trainer.eval.cli"])
 def test_the_trainer_works_without_video_libraries(module: str) -> None:
-    code = (
-        "import sys\n"
-        "for name in ('av', 'cv2', 'pipeline'): sys.modules[name] = None\n"
-        f"import {module}\n"
-    )
+    code = f"import sys\nfor name in ('av', 'cv2', 'pipeline'): sys.modules[name] = None\nimport {module}\n"
     environment = {"PYTHONPATH": str(REPOSITORY), "PATH": os.environ.get("PATH", "")}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment, cwd=REPOSITORY)
 
