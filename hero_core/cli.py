@@ -93,4 +93,5 @@ class _PlainLines:
         self._last = now
         rate = done / max(now - self._started, 1e-9)
         left = f"{(total - done) / rate:.0f} s left" if rate > 0 else "time left unknown"
-        console.print(f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip(), highlight=False)
+        line = f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip()
+        console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -73,24 +73,33 @@ class Normaliser:
         return torch.from_numpy(values).to(other)
 
     @classmethod
-    def from_vectors(cls, motions: Iterable[ArrayLike], feat_bias: float = 5.0) -> "Normaliser":
-        """Statistics over the frames of all motions, each (n, 263).
-
-        feat_bias: what the standard deviation of the root's columns and of the contacts is divided by. 1 gives
-        the Mean.npy / Std.npy that HumanML3D's own script writes; 5 is what its users train with.
+    def from_vectors(cls, motions: Iterable[ArrayLike]) -> "Normaliser":
+        """Statistics over the frames of all motions, each (n, 263), as HumanML3D's own script takes them.
 
         Raises:
-            InputError: no frames, another width, values that are not finite, or a feat_bias that is not positive.
+            InputError: no frames, another width, or values that are not finite.
         """
-        if not feat_bias > 0:
-            raise InputError(f"feat_bias must be positive, got {feat_bias}")
         mean, variance = _moments(motions)
         std = np.sqrt(variance)
         for group in GROUPS:
             average = std[group].mean()
-            bias = feat_bias if group in _EMPHASISED else 1.0
-            std[group] = average / bias if average > _CONSTANT else 1.0
+            std[group] = average if average > _CONSTANT else 1.0
         return cls(mean.astype(np.float32), std.astype(np.float32))
+
+    def emphasised(self, feat_bias: float) -> "Normaliser":
+        """The same with the deviations of the root's columns and the contacts divided by ``feat_bias``.
+
+        A model then sees these columns, few but decisive, that much larger. HumanML3D's users train with 5.
+
+        Raises:
+            InputError: a ``feat_bias`` that is not positive.
+        """
+        if not feat_bias > 0:
+            raise InputError(f"feat_bias must be positive, got {feat_bias}")
+        std = self.std.copy()
+        for group in _EMPHASISED:
+            std[group] /= feat_bias
+        return Normaliser(self.mean, std)
 
     def save(self, folder: Path) -> None:
         """Write Mean.npy and Std.npy, as HumanML3D names them."""

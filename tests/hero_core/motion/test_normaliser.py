@@ -18,15 +18,16 @@ def random_motions(seed: int = 0) -> list[np.ndarray]:
 def test_statistics_are_those_of_all_frames_with_one_std_a_group() -> None:
     motions = random_motions()
     frames = np.concatenate(motions).astype(np.float64)
-    plain = Normaliser.from_vectors(motions, feat_bias=1.0)
+    plain = Normaliser.from_vectors(motions)
     np.testing.assert_allclose(plain.mean, frames.mean(axis=0), rtol=1e-6)
     for group in GROUPS:
         np.testing.assert_allclose(plain.std[group], frames.std(axis=0)[group].mean(), rtol=1e-6)
 
 
 def test_feat_bias_divides_root_and_contacts_only() -> None:
-    motions = random_motions()
-    ratio = Normaliser.from_vectors(motions, 1.0).std / Normaliser.from_vectors(motions).std
+    plain = Normaliser.from_vectors(random_motions())
+    ratio = plain.std / plain.emphasised(5.0).std
+    np.testing.assert_array_equal(plain.mean, plain.emphasised(5.0).mean)
     np.testing.assert_allclose(ratio[:4], 5.0, rtol=1e-6)
     np.testing.assert_allclose(ratio[CONTACTS], 5.0, rtol=1e-6)
     np.testing.assert_allclose(ratio[LOCAL_POSITIONS.start : CONTACTS.start], 1.0, rtol=1e-6)
@@ -76,7 +77,7 @@ def test_what_cannot_be_statistics_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="finite"):
         Normaliser.from_vectors([np.full((4, DIM), np.inf)])
     with pytest.raises(InputError, match="feat_bias"):
-        Normaliser.from_vectors(random_motions(), feat_bias=0.0)
+        Normaliser.from_vectors(random_motions()).emphasised(0.0)
     with pytest.raises(InputError, match=r"Mean\.npy"):
         Normaliser.load(tmp_path)
 
