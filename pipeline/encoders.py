@@ -1,0 +1,173 @@
+"""The frozen video encoders to choose from, and what each says about itself in manifests and reports."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, assert_never
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hero_core.config import parse_config
+from hero_core.errors import InputError, WeightsError
+from hero_core.files import read_json, sha256_of_file
+from hero_core.models.clip_weights import build_tc_clip, read_vision_weights
+from hero_core.models.features import VideoFeatures
+from hero_core.models.tc_clip import TcClip, TcClipConfig
+from pipeline.transforms import normalise
+
+EncoderName = Literal["mini", "tc-clip", "tc-clip-random"]
+
+MINI_WEIGHTS = Path(__file__).parent / "weights" / "mini.safetensors"
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A frozen tower and its identity.
+
+    Attributes:
+        statement: one sentence, what these features are.
+        weights_sha256: of the weights file; of the tensors where there is no file.
+        dtype: of the arithmetic; features come out in float32.
+    """
+
+    name: EncoderName
+    statement: str
+    weights_sha256: str
+    model: TcClip
+    device: torch.device
+    dtype: torch.dtype
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square frames, in pixels."""
+        return self.model.config.image_size
+
+    @property
+    def frames(self) -> int:
+        """Frames a clip."""
+        return self.model.config.frames
+
+    @property
+    def feature_dim(self) -> int:
+        """Length of a feature vector."""
+        return self.model.config.out_dim
+
+    @torch.inference_mode()
+    def encode(self, clips: NDArray[np.uint8]) -> VideoFeatures:
+        """Encode RGB clips of ``(b, frames, image_size, image_size, 3)`` uint8.
+
+        Rounding depends on b, and features on rounding: to compare or cache features, always pass the same b.
+
+        Returns:
+            On the CPU in float32: frames ``(b, frames, feature_dim)``, global ``(b, feature_dim)``, their mean.
+
+        Raises:
+            InputError: clips of another shape or type.
+        """
+        expected = (self.frames, self.image_size, self.image_size, 3)
+        if clips.dtype != np.uint8 or clips.shape[1:] != expected:
+            raise InputError(
+                f"the {self.name} encoder reads uint8 clips of shape (b, {', '.join(map(str, expected))}), "
+                f"not {clips.dtype} {clips.shape}"
+            )
+        video = torch.from_numpy(np.stack([normalise(clip) for clip in clips]))  # (b, t, 3, h, w)
+        frames = self.model(video.to(self.device, self.dtype)).frames.float().cpu()
+        return VideoFeatures(frames, frames.mean(dim=1))
+
+
+def load_encoder(
+    name: EncoderName, weights: Path | None, device: torch.device, dtype: torch.dtype = torch.float32
+) -> Encoder:
+    """Make an encoder ready.
+
+    Args:
+        name: ``tc-clip`` reads the user's ``weights``; ``mini`` and ``tc-clip-random`` take none.
+        weights: any file that ``hero_core.models.clip_weights`` reads.
+        device: where it runs.
+        dtype: of its arithmetic.
+
+    Raises:
+        WeightsError: weights are missing, not wanted, or do not fit.
+    """
+    if name == "tc-clip":
+        if weights is None:
+            raise WeightsError(
+                "the tc-clip encoder needs --weights: TC-CLIP's zero-shot ViT-B/16 checkpoint (CC BY-NC 4.0) from its "
+                "authors, or OpenAI's CLIP ViT-B/16; without weights, use --encoder mini"
+            )
+        return _pretrained(weights, device, dtype)
+    if weights is not None:
+        raise WeightsError(
+            f"{weights}: the {name} encoder takes no weights; use --encoder tc-clip for this file"
+        )
+    if name == "mini":
+        return _mini(device, dtype)
+    if name == "tc-clip-random":
+        return random_tc_clip(0, device, dtype)
+    assert_never(name)
+
+
+def random_tc_clip(
+    seed: int, device: torch.device, dtype: torch.dtype = torch.float32, config: TcClipConfig | None = None
+) -> Encoder:
+    """TC-CLIP's tower with random weights, full size unless ``config`` says otherwise: for timing and tests."""
+    with torch.device("meta"):
+        model = TcClip(config or TcClipConfig())
+    model.to_empty(device="cpu").initialise(torch.Generator().manual_seed(seed)).eval().requires_grad_(False)
+    return Encoder(
+        name="tc-clip-random",
+        statement=f"TC-CLIP's architecture with random weights (seed {seed}): for timing and tests, its features "
+        "mean nothing.",
+        weights_sha256=_sha256_of_tensors(model.state_dict()),
+        model=model.to(device, dtype),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _pretrained(weights: Path, device: torch.device, dtype: torch.dtype) -> Encoder:
+    vision = read_vision_weights(weights)
+    model = build_tc_clip(vision, None, str(weights))
+    if vision.is_plain_clip:
+        statement = (
+            f"CLIP weights ({weights.name}) in TC-CLIP's tower, local/global attention biases zero: not the published "
+            "TC-CLIP, which was trained further on Kinetics-400."
+        )
+    else:
+        statement = (
+            f"TC-CLIP's vision tower with the weights {weights.name}; TC-CLIP's checkpoints are CC BY-NC 4.0, and "
+            "these features derive from them."
+        )
+    return Encoder("tc-clip", statement, sha256_of_file(weights), model.to(device, dtype), device, dtype)
+
+
+def _mini(device: torch.device, dtype: torch.dtype) -> Encoder:
+    if not MINI_WEIGHTS.is_file():
+        raise WeightsError(
+            f"{MINI_WEIGHTS}: the mini encoder's weights are missing; reinstall the package, or train them again "
+            f"with python -m pipeline.mini_encoder --out {MINI_WEIGHTS.parent}"
+        )
+    description_path = MINI_WEIGHTS.with_suffix(".json")
+    description = read_json(description_path)
+    config = parse_config(TcClipConfig, description["config"], str(description_path))
+    model = build_tc_clip(read_vision_weights(MINI_WEIGHTS), config, str(MINI_WEIGHTS))
+    return Encoder(
+        name="mini",
+        statement=str(description["statement"]),
+        weights_sha256=sha256_of_file(MINI_WEIGHTS),
+        model=model.to(device, dtype),
+        device=device,
+        dtype=dtype,
+    )
+
+
+def _sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().numpy().tobytes())
+    return digest.hexdigest()
