@@ -62,7 +62,7 @@ def write_minivimo(
     out: Path,
     clips: int = 240,
     seed: int = 0,
-    motions_per_clip: int = 2,
+    motions_per_clip: int = 4,
     workers: int | None = None,
     report: Report | None = None,
 ) -> MiniVimoSummary:

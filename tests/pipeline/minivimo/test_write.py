@@ -33,13 +33,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small MiniViMo, written by one process."""
     out = tmp_path_factory.mktemp("data") / "minivimo"
     summary = write_minivimo(out, clips=CLIPS, seed=3, workers=1)
-    assert (summary.clips, summary.pairs) == (CLIPS, 2 * CLIPS)
+    assert (summary.clips, summary.pairs) == (CLIPS, 4 * CLIPS)
     return out
 
 
 def test_layout_and_truth(folder: Path) -> None:
     rows = rows_of(folder)
-    assert len(rows) == 2 * CLIPS
+    assert len(rows) == 4 * CLIPS
     assert "split" not in rows[0]
     for row in rows:
         assert row["video"].startswith(f"videos/{row['broad']}/{row['subcategory']}/clip_")

@@ -1,0 +1,1 @@
+"""Scripts that print the numbers, and draw the picture, of the README."""

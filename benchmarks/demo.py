@@ -1,0 +1,74 @@
+"""The whole chain on MiniViMo, as a new user would type it, with the time of every step.
+
+python -m benchmarks.demo demo
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+CLIPS = 300
+NEW_CLIP_SEED = 1
+
+
+def commands(out: Path) -> list[list[str]]:
+    """What the demo types, in order; the last one wants the new clip's path added."""
+    source, features, data, run = (str(out / name) for name in ("minivimo", "features", "data", "run"))
+    return [
+        ["hero-pipeline", "demo-data", source, "--clips", str(CLIPS)],
+        ["hero-pipeline", "extract", source, features],
+        ["hero-pipeline", "build-pairs", source, "--features", features, "--out", data],
+        ["hero-train", "all", data, "--out", run, "--preset", "demo"],
+        ["hero-eval", "metrics", run, "--data", data, "--protocol", "quick"],
+        ["hero-pipeline", "demo-data", str(out / "new"), "--clips", "1", "--seed", str(NEW_CLIP_SEED)],
+        ["hero-react", "--run", run, "--out", str(out / "reaction")],
+    ]
+
+
+def run(command: list[str]) -> float:
+    """Run one command of this environment, show it, and return its seconds."""
+    print(f"\n$ {' '.join(command)}", flush=True)
+    # Two threads in a model this small wait for each other more than they work.
+    environment = {"OMP_NUM_THREADS": "1", **os.environ}
+    program = Path(sys.executable).parent / command[0]
+    started = time.monotonic()
+    subprocess.run([str(program), *command[1:]], check=True, env=environment)
+    return time.monotonic() - started
+
+
+def main() -> None:
+    """Run the demo into an empty folder and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("out", type=Path)
+    out: Path = parser.parse_args().out
+    shutil.rmtree(out, ignore_errors=True)
+    rows: list[tuple[str, float]] = []
+    for command in commands(out):
+        if command[0] == "hero-react":
+            (clip,) = sorted((out / "new" / "videos").rglob("*.mp4"))
+            command.insert(1, str(clip))
+        rows.append((" ".join(command[:2] if command[0] != "hero-react" else command[:1]), run(command)))
+    print_table(rows, out)
+
+
+def print_table(rows: list[tuple[str, float]], out: Path) -> None:
+    """Seconds of every step and the plausibility of the result, as Markdown."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    print(f"\n{platform.machine()}, {cores} cores, Python {platform.python_version()}\n")
+    print("| step | seconds |\n|---|---|")
+    for name, seconds in rows:
+        print(f"| `{name}` | {seconds:.0f} |")
+    print(f"| **all** | **{sum(seconds for _, seconds in rows):.0f}** |")
+    result = json.loads((out / "run" / "eval" / "result.json").read_text(encoding="utf-8"))
+    print(f"\nnumbers: {out / 'run' / 'eval' / 'result.json'} ({', '.join(sorted(result))})")
+    print(f"reaction: {', '.join(str(path) for path in sorted((out / 'reaction').iterdir()))}")
+
+
+if __name__ == "__main__":
+    main()
