@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-CLIPS = 300
+CLIPS = 240
 NEW_CLIP_SEED = 1
 
 

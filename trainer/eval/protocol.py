@@ -74,7 +74,12 @@ PROTOCOLS: dict[ProtocolName, dict[str, object]] = {
         "official": {"random_crops": True, "frozen_multimodality": True},
         "sampling": {"decode_padded": True},
     },
-    "quick": {"repeats": 5, "multimodality_clips": 16, "multimodality_generations": 12},
+    "quick": {
+        "repeats": 3,
+        "multimodality_clips": 10,
+        "multimodality_generations": 10,
+        "control_repeats": 1,
+    },
 }
 """Presets: ``paper`` is the sound reading, ``official`` compares with published numbers, ``quick`` is a first look
 for machines without a GPU, with a small part of the reactions."""
