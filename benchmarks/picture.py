@@ -1,6 +1,6 @@
 """The picture of the README: clips that no training saw, and the reactions of a trained run to them.
 
-    python -m benchmarks.picture demo/run docs/reactions.png
+python -m benchmarks.picture demo/run docs/reactions.png
 """
 
 import argparse

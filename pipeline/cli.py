@@ -187,10 +187,14 @@ def _columns(options: list[str] | None) -> dict[str, str]:
 
 
 def _print_source(source: Source, encoder_statement: str) -> None:
-    console.print(f"source: {source.name}, {len(source.videos)} videos. {source.statement}", highlight=False)
+    console.print(
+        f"source: {source.name}, {len(source.videos)} videos. {source.statement}",
+        highlight=False,
+        soft_wrap=True,
+    )
     for note in source.notes:
         console.print(f"  note: {note}", highlight=False, markup=False)
-    console.print(f"encoder: {encoder_statement}", highlight=False)
+    console.print(f"encoder: {encoder_statement}", highlight=False, soft_wrap=True)
 
 
 def _print_extract(result: ExtractReport, out: Path) -> None:
@@ -198,6 +202,7 @@ def _print_extract(result: ExtractReport, out: Path) -> None:
         f"{result.videos} videos: {result.ok} extracted, {result.kept} kept from before, "
         f"{result.quarantined + result.kept_quarantined} quarantined, {result.warned} ok with a warning",
         highlight=False,
+        soft_wrap=True,
     )
     for stage, seconds in result.seconds.items():
         console.print(f"  {stage}: {seconds:.1f} s", highlight=False)
@@ -217,6 +222,7 @@ def _print_pairs(result: PairsReport, out: Path) -> None:
         f"{result.listed} pairs listed = {result.pairs.total()} written + {result.lost} lost to "
         f"{result.quarantined} quarantined inputs; {result.warned} motions mended (e.g. cropped to 10 s)",
         highlight=False,
+        soft_wrap=True,
     )
     if result.leaking_sources:
         console.print(

@@ -105,6 +105,6 @@ def test_the_training_loop_cannot_open_the_test_split() -> None:
     openers = [
         path
         for path in sources("trainer")
-        if "test_split" in path.read_text(encoding="utf-8") and path.parent.name != "eval"
+        if "trainer.eval.held_out" in path.read_text(encoding="utf-8") and path.parent.name != "eval"
     ]
     assert openers == [], "only trainer/eval may import the test split"

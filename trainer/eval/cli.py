@@ -14,10 +14,10 @@ from hero_core.files import write_json
 from hero_core.models.evaluator import MotionEvaluator
 from hero_core.runs import Which, load_hero
 from trainer.eval.evaluate import evaluate
+from trainer.eval.held_out import HeldOutSplit, open_held_out
 from trainer.eval.protocol import PROTOCOLS, EvaluationConfig, ProtocolName
 from trainer.eval.provenance import check_provenance
 from trainer.eval.report import Table, notes, result_json, statements, tables
-from trainer.eval.test_split import HeldOutSplit, open_held_out
 from trainer.stages import checkpoint_of
 
 app = typer.Typer(

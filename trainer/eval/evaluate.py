@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from hero_core.errors import InputError
 from hero_core.models.evaluator import MotionEvaluator
 from hero_core.models.hero import Hero
+from trainer.eval.held_out import HeldOutData
 from trainer.eval.metrics import RankDeficientWarning
 from trainer.eval.plausibility import Panel, Plausibility, shuffled
 from trainer.eval.protocol import Evaluation, EvaluationConfig
 from trainer.eval.scores import Group, GroupScores, References, reconstruct
-from trainer.eval.test_split import HeldOutData
 
 ALL = "all"
 ReportProgress = Callable[[int, int, str], None]

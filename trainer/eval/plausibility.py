@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hero_core.judge import UNCLEAR, Verdict, judge
 from hero_core.motion.humanml3d import vectors_to_joints
-from trainer.eval.test_split import HeldOutPair, Truth
+from trainer.eval.held_out import HeldOutPair, Truth
 
 ONSET_TOLERANCE_SECONDS = 0.25
 QUESTIONS = ("reaction", "side", "onset", "all")

@@ -13,7 +13,7 @@ from hero_core.errors import FingerprintError, WeightsError
 from hero_core.files import read_json, sha256_of_file
 from hero_core.runs import Which
 from trainer.data import DATA_KEY
-from trainer.eval.test_split import HeldOutData
+from trainer.eval.held_out import HeldOutData
 
 
 @dataclass(frozen=True)

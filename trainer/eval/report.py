@@ -5,12 +5,12 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from trainer.eval.evaluate import ALL, Result
+from trainer.eval.held_out import HeldOutData
 from trainer.eval.metrics import Interval, is_rank_deficient
 from trainer.eval.plausibility import Answers, Plausibility, Share
 from trainer.eval.protocol import EvaluationConfig
 from trainer.eval.provenance import Provenance
 from trainer.eval.scores import GroupScores, Summary
-from trainer.eval.test_split import HeldOutData
 
 SCHEMA = "evaluation/1"
 SMALL_SET = 100

@@ -7,6 +7,7 @@ import torch
 from hero_core.errors import InputError
 from hero_core.runs import load_evaluator, load_hero
 from trainer.eval.evaluate import evaluate
+from trainer.eval.held_out import open_held_out
 from trainer.eval.metrics import confidence_interval
 from trainer.eval.protocol import OfficialSwitches
 from trainer.eval.provenance import Provenance
@@ -19,7 +20,6 @@ from trainer.eval.report import (
     result_json,
 )
 from trainer.eval.scores import mpjpe_of_set, reconstruct
-from trainer.eval.test_split import open_held_out
 
 CPU = torch.device("cpu")
 NOWHERE = Provenance({}, {}, "cpu", {}, ())

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hero_core.judge import Verdict
+from trainer.eval.held_out import Truth, open_held_out
 from trainer.eval.plausibility import Panel, assess, chance, shuffled, wilson
-from trainer.eval.test_split import Truth, open_held_out
 
 CATCH = Truth("catch", "left", 1.0)
 BOW = Truth("bow", "none", 2.0)

@@ -5,8 +5,8 @@ import torch
 from hero_core.config import load_config
 from hero_core.models.sampling import SamplingConfig
 from hero_core.runs import load_evaluator, load_hero
+from trainer.eval.held_out import open_held_out
 from trainer.eval.protocol import PROTOCOLS, Evaluation, EvaluationConfig, OfficialSwitches
-from trainer.eval.test_split import open_held_out
 
 CPU = torch.device("cpu")
 

@@ -4,8 +4,8 @@ import torch
 from hero_core.errors import FingerprintError, WeightsError
 from hero_core.files import write_json
 from trainer.data import DATA_KEY
+from trainer.eval.held_out import open_held_out
 from trainer.eval.provenance import check_provenance
-from trainer.eval.test_split import open_held_out
 
 
 def _check(run, data):

@@ -3,7 +3,7 @@ import pytest
 
 from hero_core.errors import InputError
 from trainer.data import TrainingData
-from trainer.eval.test_split import open_held_out
+from trainer.eval.held_out import open_held_out
 
 
 def test_reads_the_pairs_of_one_split_with_their_truths(truth_folder):

@@ -1,0 +1,56 @@
+"""The README keeps its word: every command in it exists, with the options it is shown with."""
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from pipeline.cli import app as pipeline_app
+from pipeline.react_cli import app as react_app
+from trainer.cli import app as train_app
+from trainer.eval.cli import app as eval_app
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+APPS = {
+    "hero-pipeline": pipeline_app,
+    "hero-train": train_app,
+    "hero-eval": eval_app,
+    "hero-react": react_app,
+}
+BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+COMMANDS = [
+    line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("hero-")
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_exist_with_their_options(command: str) -> None:
+    program, *words = shlex.split(command)
+    found = typer.main.get_command(APPS[program])
+    if hasattr(found, "commands"):
+        found = found.commands[words.pop(0)]
+    options = {option for parameter in found.params for option in parameter.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_both_commands_of_the_front_page_are_make_targets() -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for target in ("demo", "test"):
+        assert f"make {target}" in README
+        assert re.search(rf"^{target}:", makefile, flags=re.MULTILINE)
+    assert "make test" in (REPOSITORY / ".ci" / "run").read_text()
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert target.startswith("https://") or (REPOSITORY / target).exists(), target
+
+
+def test_every_console_script_is_a_command_of_the_readme() -> None:
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]
+    assert set(project["scripts"]) == set(APPS)
+    assert all(name in README for name in project["scripts"])
