@@ -39,7 +39,7 @@ _COLUMNS = (
 )
 _DATASET_TOML = f"""\
 name = "MiniViMo"
-statement = "MiniViMo: procedural, rendered stand-in made by this project; it is not ViMo and holds no real people"
+statement = "MiniViMo: procedural, rendered stand-in made by this project; it is not ViMo and holds no real people."
 licences = ["made by this project; the project's own licence"]
 broad = {json.dumps(BROAD_CATEGORIES)}
 unseen_subcategories = {json.dumps(UNSEEN_SUBCATEGORIES)}
