@@ -18,7 +18,9 @@ StorageDtype = Literal["float32", "float16"]
 
 def default_workers() -> int:
     """One decoding process a core: single-thread decoders side by side give the most clips a second."""
-    return max(1, len(os.sched_getaffinity(0)))
+    if hasattr(os, "sched_getaffinity"):  # what this process may use; not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 class ExtractConfig(Config):
