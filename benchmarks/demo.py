@@ -18,7 +18,7 @@ NEW_CLIP_SEED = 1
 
 
 def commands(out: Path) -> list[list[str]]:
-    """What the demo types, in order; the last one wants the new clip's path added."""
+    """What the demo types, in order; the last one still lacks the new clip's path."""
     source, features, data, run = (str(out / name) for name in ("minivimo", "features", "data", "run"))
     return [
         ["hero-pipeline", "demo-data", source, "--clips", str(CLIPS)],

@@ -1,13 +1,14 @@
-"""What the commands share: how an error ends a program, and how long work shows itself."""
+"""What the commands share: the console, how an error ends a program, progress, ``--version``."""
 
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +19,8 @@ from rich.progress import (
 )
 
 from hero_core.errors import HeroError
+from hero_core.models.checkpoint import library_versions
+from hero_core.progress import Progress as Report
 
 EXIT_ERROR = 2
 EXIT_QUARANTINED = 3
@@ -32,18 +35,24 @@ def run(app: typer.Typer) -> None:
     try:
         app()
     except HeroError as error:
-        error_console.print(f"[bold red]error:[/] {_escape(str(error))}", soft_wrap=True, highlight=False)
+        error_console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(EXIT_ERROR)
 
 
-def _escape(text: str) -> str:
-    return text.replace("[", r"\[")
+def _show_version(asked: bool) -> None:
+    if asked:
+        versions = library_versions()
+        console.print(f"hero-motion {versions['hero-motion']} (torch {versions['torch']})", highlight=False)
+        raise typer.Exit
 
 
-class Report(Protocol):
-    """What work functions call: how much is done, of how much, and a few words."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+VersionOption = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_show_version, is_eager=True, help="Say which version this is, and stop."
+    ),
+]
+"""For the callback of every command."""
 
 
 @contextmanager

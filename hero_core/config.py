@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -27,11 +28,8 @@ def parse_config(cls: type[ConfigT], values: Mapping[str, Any], origin: str) -> 
     try:
         return cls.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(
-            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors()
-        )
-        known = ", ".join(cls.model_fields)
-        raise ConfigError(f"{origin}: {problems} (known settings of {cls.__name__}: {known})") from None
+        problems = "; ".join(_problem(cls, details) for details in error.errors())
+        raise ConfigError(f"{origin}: {problems}") from None
 
 
 def load_config(
@@ -45,12 +43,51 @@ def load_config(
     Raises:
         ConfigError: the file is missing or not TOML, an override is malformed, or a setting is unknown.
     """
-    values: dict[str, Any] = _merge({}, base or {})
-    if toml_path is not None:
-        values = _merge(values, _read_toml(toml_path))
-    for override in overrides:
-        values = _merge(values, _parse_override(override))
+    values = merged(base or {}, read_settings(toml_path, overrides))
     return parse_config(cls, values, str(toml_path) if toml_path else "settings")
+
+
+def read_settings(toml_path: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+    """A TOML file and overrides on top of it, not yet validated.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or an override is malformed.
+    """
+    values = {} if toml_path is None else _read_toml(toml_path)
+    for override in overrides:
+        values = merged(values, _parse_override(override))
+    return values
+
+
+def merged(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
+    """``base`` with the values of ``update`` in place of its own, section by section."""
+    result = dict(base)
+    for key, value in update.items():
+        old = result.get(key)
+        if isinstance(old, Mapping) and isinstance(value, Mapping):
+            value = merged(old, value)
+        result[key] = value
+    return result
+
+
+def _problem(cls: type[BaseModel], details: Mapping[str, Any]) -> str:
+    setting = ".".join(map(str, details["loc"])) or "settings"
+    if details["type"] != "extra_forbidden":
+        return f"{setting}: {details['msg']}"
+    *path, name = map(str, details["loc"])
+    known = list(_section(cls, path).model_fields)
+    nearest = get_close_matches(name, known, n=1)
+    hint = f"; did you mean {'.'.join([*path, nearest[0]])}?" if nearest else ""
+    return f"{setting}: no such setting{hint} (known: {', '.join(known)})"
+
+
+def _section(cls: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    for name in path:
+        section = cls.model_fields[name].annotation
+        if not (isinstance(section, type) and issubclass(section, BaseModel)):
+            break
+        cls = section
+    return cls
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -74,13 +111,3 @@ def _parse_override(override: str) -> dict[str, Any]:
     for name in reversed(dotted.strip().split(".")):
         value = {name: value}
     return dict(value)
-
-
-def _merge(base: Mapping[str, Any], update: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in update.items():
-        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping):
-            merged[key] = _merge(merged[key], value)
-        else:
-            merged[key] = value
-    return merged

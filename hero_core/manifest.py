@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hero_core.errors import ManifestError
-from hero_core.files import atomic_path
+from hero_core.storage import atomic_path
 
 _SCHEMA_KEY = b"hero.schema"
 _REQUIRED = False  # pyarrow's word for "may not be null"
@@ -18,54 +18,50 @@ def _schema(name: str, fields: Iterable["pa.Field[Any]"]) -> pa.Schema:
     return pa.schema(list(fields), metadata={_SCHEMA_KEY: name.encode()})
 
 
-FEATURES = _schema(
-    "features/1",
+CACHE = _schema(
+    "cache/2",
     [
         pa.field("key", pa.string(), _REQUIRED),
+        pa.field("kind", pa.string(), _REQUIRED),
         pa.field("path", pa.string(), _REQUIRED),
         pa.field("status", pa.string(), _REQUIRED),
         pa.field("stage", pa.string()),
         pa.field("reason", pa.string()),
         pa.field("warnings", pa.list_(pa.string()), _REQUIRED),
-        pa.field("broad", pa.string(), _REQUIRED),
-        pa.field("subcategory", pa.string(), _REQUIRED),
-        pa.field("source_video", pa.string(), _REQUIRED),
         pa.field("sha256", pa.string()),
         pa.field("bytes", pa.int64()),
-        pa.field("frame_count", pa.int64()),
-        pa.field("fps", pa.float64()),
-        pa.field("frame_indices", pa.list_(pa.int64())),
-        pa.field("timestamps_seconds", pa.list_(pa.float64())),
+        pa.field("modified_ns", pa.int64()),
+        pa.field("made_by", pa.string(), _REQUIRED),
+        pa.field("provenance", pa.string()),
+        pa.field("record", pa.string()),
         pa.field("shard", pa.string()),
         pa.field("shard_sha256", pa.string()),
-        pa.field("dim", pa.int64()),
-        pa.field("dtype", pa.string()),
-        pa.field("fingerprint", pa.string(), _REQUIRED),
+        pa.field("frames", pa.int64()),
+        pa.field("fps", pa.float64()),
     ],
 )
-"""One row a clip that was tried: where its features are, or why there are none."""
+"""One row for every input that was tried: where what was made of it is, or why there is nothing."""
 
 PAIRS = _schema(
-    "pairs/1",
+    "pairs/2",
     [
         pa.field("key", pa.string(), _REQUIRED),
-        pa.field("clip_key", pa.string(), _REQUIRED),
+        pa.field("clip_key", pa.string()),
         pa.field("motion_key", pa.string(), _REQUIRED),
         pa.field("split", pa.string(), _REQUIRED),
         pa.field("broad", pa.string(), _REQUIRED),
         pa.field("subcategory", pa.string(), _REQUIRED),
         pa.field("source_video", pa.string(), _REQUIRED),
-        pa.field("motion_source", pa.string(), _REQUIRED),
+        pa.field("motion_path", pa.string(), _REQUIRED),
         pa.field("length", pa.int64(), _REQUIRED),
-        pa.field("shard", pa.string(), _REQUIRED),
-        pa.field("shard_sha256", pa.string(), _REQUIRED),
-        pa.field("warnings", pa.list_(pa.string()), _REQUIRED),
         pa.field("truth_reaction", pa.string()),
         pa.field("truth_side", pa.string()),
         pa.field("truth_onset_seconds", pa.float64()),
+        pa.field("shard", pa.string(), _REQUIRED),
+        pa.field("shard_sha256", pa.string(), _REQUIRED),
     ],
 )
-"""One row a pair of a video and a reaction that is in the training shards."""
+"""One row for every pair in the training shards."""
 
 QUARANTINE = _schema(
     "quarantine/1",
@@ -76,7 +72,7 @@ QUARANTINE = _schema(
         pa.field("pairs", pa.int64(), _REQUIRED),
     ],
 )
-"""One row an input that could not be used, and how many pairs it cost."""
+"""One row for every input that could not be used, and how many pairs it cost."""
 
 
 def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -100,8 +96,8 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
         pq.write_table(table, temporary, compression="zstd")
 
 
-def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
-    """Read rows of exactly this schema.
+def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """Read rows of exactly this schema; ``columns`` takes only some of their values.
 
     Raises:
         ManifestError: missing file, not parquet, or of another version.
@@ -110,15 +106,16 @@ def read_table(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
     if not path.is_file():
         raise ManifestError(f"{path}: no such manifest (expected a {expected} table)")
     try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
+        with pq.ParquetFile(path) as file:
+            found_schema, table = file.schema_arrow, file.read(None if columns is None else list(columns))
+    except (pa.ArrowException, OSError) as error:
         raise ManifestError(f"{path}: cannot be read as parquet: {error}") from None
-    found = (table.schema.metadata or {}).get(_SCHEMA_KEY, b"no schema name").decode()
+    found = (found_schema.metadata or {}).get(_SCHEMA_KEY, b"no schema name").decode()
     if found != expected:
         raise ManifestError(
             f"{path}: manifest of version {found!r}, this program reads {expected!r}; "
-            "make it again with the hero-pipeline command that wrote it"
+            "make it again with the hero-pipeline command that wrote it, into another folder"
         )
-    if not table.schema.equals(schema):
+    if not found_schema.equals(schema):
         raise ManifestError(f"{path}: columns differ from {expected!r}; the file was edited or is damaged")
     return table.to_pylist()

@@ -1,83 +1,147 @@
-"""Reading a run folder: ``RUN/{rvq,masked,residual,evaluator}/{best,last}``, each a checkpoint folder."""
+"""A run folder, as those see it who use what was trained.
 
-import hashlib
+RUN/run.json                    which generator this is, and where imported weights come from
+RUN/{part}/best.safetensors     checkpoint with the lowest validation metric
+RUN/{part}/last.safetensors     the newest one
+RUN/evaluator/best.safetensors  the evaluator, if one was trained or imported
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-import torch
-
-from hero_core.checkpoints import DESCRIPTION_FILE
-from hero_core.errors import FingerprintError
-from hero_core.files import read_json
-from hero_core.models.codec import MotionCodec
+from hero_core.config import load_config
+from hero_core.errors import FingerprintError, ManifestError, WeightsError
+from hero_core.fingerprint import sha256_of_tensors
+from hero_core.models import generators  # noqa: F401  registers them
+from hero_core.models.base import Generator, generator_class
+from hero_core.models.checkpoint import SUFFIX, Origin, load_network
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.models.hero import Hero
-from hero_core.models.masked import MaskedTransformer
-from hero_core.models.residual import ResidualTransformer
-from hero_core.models.sampling import SamplingConfig
+from hero_core.storage import read_json, write_json
+
+SCHEMA = "hero-run/2"
+RUN_FILE = "run.json"
+EVALUATOR = "evaluator"
 
 Which: TypeAlias = Literal["best", "last"]
-CODEC_KEY = "codec_sha256"
-"""Metadata of a masked or residual checkpoint: :func:`codec_fingerprint` of the tokenizer it was trained with."""
+
+ENCODED_BY_KEY = "encoded_by_sha256"
+"""Metadata of a checkpoint: content of the part that encoded the motions it was trained on."""
 
 
-def codec_fingerprint(codec: MotionCodec) -> str:
-    """Hex sha256 of a tokenizer's tensors: with another one, the same token ids mean another motion."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(codec.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+def checkpoint_path(run: Path, part: str, which: Which = "best") -> Path:
+    """Where a run keeps a part's checkpoint."""
+    return run / part / f"{which}{SUFFIX}"
 
 
-def load_codec(run: Path) -> MotionCodec:
-    """The run's tokenizer, in evaluation mode.
+def find_checkpoint(path: Path, part: str) -> Path:
+    """The checkpoint meant by ``path``: itself, or the best one of the run that it is.
 
     Raises:
-        WeightsError: none there, or damaged.
+        WeightsError: neither.
     """
-    return MotionCodec.load(run / "rvq" / "best").eval()
+    for candidate in (path, path / f"best{SUFFIX}", checkpoint_path(path, part)):
+        if candidate.is_file():
+            return candidate
+    raise WeightsError(f"{path}: neither a checkpoint nor a run with a trained {part} ({part}/best{SUFFIX})")
 
 
-def load_hero(run: Path, which: Which = "best", sampling: SamplingConfig | None = None) -> Hero:
-    """The run's generator, in evaluation mode.
+def describe_run(run: Path, generator: str, **facts: Any) -> None:
+    """Write ``run.json``; what an earlier call noted stays unless it is named again."""
+    path = run / RUN_FILE
+    earlier = read_json(path) if path.is_file() else {}
+    write_json(path, {**earlier, "schema": SCHEMA, "generator": generator, **facts})
+
+
+def generator_of(run: Path) -> str | None:
+    """Which generator a run folder is of; None where there is no run yet.
+
+    Raises:
+        ManifestError: the run is of another version.
+    """
+    path = run / RUN_FILE
+    if not path.is_file():
+        if any(run.glob("*/best/checkpoint.json")):
+            raise ManifestError(
+                f"{run}: a run of an earlier version, which this program does not read; train anew"
+            )
+        return None
+    description = read_json(path)
+    if description.get("schema") != SCHEMA:
+        raise ManifestError(
+            f"{path}: run of version {description.get('schema')!r}, this program reads {SCHEMA!r}; train anew"
+        )
+    return str(description["generator"])
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A generator that is ready, and where each of its parts comes from."""
+
+    folder: Path
+    generator: Generator
+    origins: Mapping[str, Origin]
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What the last part notes of its training data; empty for imported weights."""
+        return dict(list(self.origins.values())[-1].metadata.get("data") or {})
+
+
+def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> LoadedRun:
+    """Everything of a run that generates, each checkpoint read once; in evaluation mode, on the CPU.
 
     Args:
         run: the run folder.
-        which: the transformers' checkpoint; the tokenizer is always the best one, which they were trained with.
-        sampling: how to generate; the paper's way by default.
+        which: checkpoint of the parts; of those that encode motions always the best one, which others learnt from.
+        sampling: settings of how to generate, ``name=value``; the generator's defaults otherwise.
 
     Raises:
         WeightsError: a part is missing or damaged.
-        FingerprintError: a transformer was trained with another tokenizer.
-        ConfigError: the parts do not fit together.
+        FingerprintError: a part was trained with another one than the run holds.
+        ConfigError: the parts do not fit together, or a setting is unknown.
     """
-    codec = load_codec(run)
-    masked_folder, residual_folder = run / "masked" / which, run / "residual" / which
-    masked = MaskedTransformer.load(masked_folder)
-    residual = ResidualTransformer.load(residual_folder)
-    for folder in (masked_folder, residual_folder):
-        _check_codec(folder, codec_fingerprint(codec), run)
-    return Hero(codec, masked, residual, sampling).eval()
+    kind = generator_of(run)
+    if kind is None:
+        raise WeightsError(f"{run}: no run here; train one with hero-train all DATA --out {run}")
+    cls = generator_class(kind)
+    chosen = load_config(cls.sampling_settings, None, sampling)
+    encoders = {part.encoded_by for part in cls.parts.values()}
+    parts: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for name, part in cls.parts.items():
+        path = checkpoint_path(run, name, "best" if name in encoders else which)
+        if not path.is_file():
+            raise WeightsError(f"{path}: missing; train it with: hero-train {name} DATA --out {run}")
+        parts[name], origins[name] = load_network(path, part)
+        if part.encoded_by is not None:
+            _check_encoder(origins[name], part.encoded_by, parts[part.encoded_by], run)
+    return LoadedRun(run, cls(parts, chosen).eval(), origins)
 
 
-def load_evaluator(run: Path) -> MotionEvaluator:
-    """The run's evaluator, in evaluation mode.
+def load_generator(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> Generator:
+    """The generator of a run; see :func:`load_run`."""
+    return load_run(run, which, sampling).generator
+
+
+def load_evaluator(path: Path) -> tuple[MotionEvaluator, Origin]:
+    """The evaluator of a run, or of a checkpoint.
 
     Raises:
         WeightsError: none there, or damaged.
     """
-    return MotionEvaluator.load(run / "evaluator" / "best").eval()
+    return load_network(find_checkpoint(path, EVALUATOR), MotionEvaluator)
 
 
-def _check_codec(folder: Path, expected: str, run: Path) -> None:
-    recorded = read_json(folder / DESCRIPTION_FILE)["metadata"].get(CODEC_KEY)
+def _check_encoder(origin: Origin, name: str, encoder: Any, run: Path) -> None:
+    recorded, found = origin.metadata.get(ENCODED_BY_KEY), sha256_of_tensors(encoder.state_dict())
     if recorded is None:
         raise FingerprintError(
-            f"{folder}: its metadata does not say which tokenizer it was trained with ({CODEC_KEY})"
+            f"{origin.path}: does not say which {name} it was trained with ({ENCODED_BY_KEY})"
         )
-    if recorded != expected:
+    if recorded != found:
         raise FingerprintError(
-            f"{folder}: trained with tokenizer {recorded[:12]}, but {run / 'rvq' / 'best'} is {expected[:12]}; "
-            "its tokens mean other motions. Train this stage again, or bring back the tokenizer it was trained with"
+            f"{origin.path}: trained with {name} {recorded[:12]}, but {checkpoint_path(run, name)} is {found[:12]}; "
+            f"its tokens mean other motions. Train this part again, or bring back the {name} it was trained with"
         )

@@ -1,5 +1,6 @@
 """The ``hero-pipeline`` command."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -7,18 +8,30 @@ import torch
 import typer
 from rich.table import Table
 
-from hero_core.cli import EXIT_QUARANTINED, console, progress, run
+from hero_core.cache import Cache
+from hero_core.cli import (
+    EXIT_QUARANTINED,
+    VersionOption,
+    console,
+    progress,
+    run,
+)
 from hero_core.config import parse_config
+from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
+from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.shards import ShardFormat
-from pipeline.config import DeviceName, Dtype, ExtractConfig, PairsConfig, StorageDtype, default_workers
+from pipeline.config import Dtype, ExtractConfig, PairsConfig, StorageDtype, default_workers
 from pipeline.encoders import EncoderName, load_encoder
-from pipeline.extract import ExtractReport, extract
+from pipeline.extract import ExtractReport, Remark, extract
 from pipeline.minivimo import write_minivimo
+from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
 from pipeline.sources import Source, open_source
 from pipeline.splits import SplitConfig
 from pipeline.verify import verify
+
+REASONS_SHOWN = 10
 
 app = typer.Typer(
     help="Videos and motions in, shards out.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -27,8 +40,8 @@ app = typer.Typer(
 SourceArgument = Annotated[
     Path,
     typer.Argument(
-        help="A ViMo release folder (train.txt, test.txt), a CSV or parquet pair list or a folder with "
-        "pairs.csv, or a folder broad/subcategory/*.mp4."
+        help="A ViMo release folder (train.txt, test.txt), a CSV or parquet pair list or a folder with pairs.csv, a "
+        "folder broad/subcategory/*.mp4, a HumanML3D folder, or a folder of motions."
     ),
 ]
 DatasetOption = Annotated[
@@ -38,6 +51,15 @@ DatasetOption = Annotated[
 ColumnOption = Annotated[
     list[str] | None, typer.Option("--column", help="Column of the pair list, e.g. motion=motion_joints.")
 ]
+RootOption = Annotated[
+    list[Path] | None,
+    typer.Option("--root", help="Another folder where listed files may lie; repeatable."),
+]
+
+
+@app.callback()
+def _hero_pipeline(version: VersionOption = False) -> None:
+    """Say the version; the commands do the rest."""
 
 
 def main() -> None:
@@ -60,7 +82,7 @@ def demo_data(
 @app.command("extract")
 def extract_command(
     source: SourceArgument,
-    out: Annotated[Path, typer.Argument(help="Folder for the features; run again to go on.")],
+    out: Annotated[Path, typer.Argument(help="Folder for the cache; run again to go on.")],
     encoder: Annotated[
         EncoderName, typer.Option(help="mini ships with HERO; tc-clip needs --weights.")
     ] = "mini",
@@ -71,38 +93,62 @@ def extract_command(
     shards: Annotated[ShardFormat, typer.Option(help="WebDataset tar or HDF5.")] = "tar",
     clips_per_shard: Annotated[int, typer.Option(min=1)] = 64,
     batch_clips: Annotated[int | None, typer.Option(min=1, help="Default: 1 on the CPU, 8 on CUDA.")] = None,
+    rotate: Annotated[bool, typer.Option("--rotate", help="Apply the videos' rotation metadata.")] = False,
+    motion_fps: Annotated[
+        float | None, typer.Option(help="Frame rate of the motions, whatever their files state.")
+    ] = None,
+    up: Annotated[UpAxis | None, typer.Option(help="Vertical axis of the motions.")] = None,
+    unit: Annotated[Unit | None, typer.Option(help="Unit of joint positions; default m.")] = None,
+    body_model: Annotated[
+        Path | None, typer.Option(help="SMPL-family model (.npz), for SMPL parameters.")
+    ] = None,
+    official_vectors: Annotated[
+        bool, typer.Option("--official-vectors", help="Make vectors with the published code's yaw slip.")
+    ] = False,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Decoding processes; default: one a core.")
+        int | None, typer.Option(min=1, help="Processes that read inputs; default: one for every core.")
     ] = None,
     retry_quarantined: Annotated[
         bool, typer.Option("--retry-quarantined", help="Try bad inputs again.")
     ] = False,
+    rehash: Annotated[
+        bool, typer.Option("--rehash", help="Compare contents even where size and time did not change.")
+    ] = False,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
+    root: RootOption = None,
 ) -> None:
-    """Decode every video once, run the frozen encoder, write feature shards. Resumable and incremental."""
-    device_name = pick_device(device)
+    """Make of every video its features and of every motion its vectors, once. Resumable and incremental."""
+    place = choose_device(device)
+    conversion = {
+        "motion_fps": motion_fps,
+        "up": up,
+        "unit": unit,
+        "body_model": body_model,
+        "official": official_vectors,
+    }
     config = parse_config(
         ExtractConfig,
         {
             "storage_dtype": storage_dtype,
             "shard_format": shards,
             "clips_per_shard": clips_per_shard,
-            "batch_clips": batch_clips or (1 if device_name == "cpu" else 8),
+            "batch_clips": batch_clips or (1 if place.type == "cpu" else 8),
+            "rotate": rotate,
+            "conversion": parse_config(MotionConversion, conversion, "command line"),
             "workers": workers or default_workers(),
             "retry_quarantined": retry_quarantined,
+            "rehash": rehash,
         },
         "command line",
     )
-    opened = open_source(source, dataset, _columns(column))
-    tower = load_encoder(encoder, weights, torch.device(device_name), getattr(torch, dtype))
-    _print_source(opened, tower.statement)
+    opened = open_source(source, dataset, _columns(column), root or ())
+    _print_source(opened)
+    tower = load_encoder(encoder, weights, place, getattr(torch, dtype)) if opened.videos else None
+    if tower is not None:
+        console.print(f"encoder: {tower.statement}", highlight=False, markup=False, soft_wrap=True)
     with progress("extract") as report:
-
-        def show(state: ExtractReport) -> None:
-            report(state.done, state.videos, f"{state.quarantined} quarantined")
-
-        result = extract(opened, out, tower, config, show)
+        result = extract(opened, out, tower, config, report)
     _print_extract(result, out)
     if result.quarantined + result.kept_quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -111,8 +157,8 @@ def extract_command(
 @app.command("build-pairs")
 def build_pairs_command(
     source: SourceArgument,
-    features: Annotated[Path, typer.Option(help="Folder that hero-pipeline extract wrote.")],
-    out: Annotated[Path, typer.Option(help="Folder for the training data.")],
+    features: Annotated[Path, typer.Option(help="Cache that hero-pipeline extract wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for the training set.")],
     test_share: Annotated[float, typer.Option(min=0, max=1, help="Of each subcategory.")] = 0.2,
     val_share: Annotated[float, typer.Option(min=0, max=1, help="Of the training part.")] = 0.1,
     unseen: Annotated[
@@ -122,35 +168,34 @@ def build_pairs_command(
         bool, typer.Option("--unseen-protocol", help="Hold out what dataset.toml names as unseen.")
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the split.")] = 0,
-    motion_fps: Annotated[
-        float | None, typer.Option(help="Frame rate of joint positions; default 20.")
-    ] = None,
-    body_model: Annotated[
-        Path | None, typer.Option(help="SMPL-family model (.npz), for SMPL parameters.")
-    ] = None,
     shards: Annotated[ShardFormat, typer.Option(help="WebDataset tar or HDF5.")] = "tar",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a training set of other settings.")
+    ] = False,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
+    root: RootOption = None,
 ) -> None:
-    """Turn motions into HumanML3D format, pair them with features, split, and write training shards."""
-    opened = open_source(source, dataset, _columns(column))
+    """Pair cached features with cached motions, split, and write training shards. Converts nothing."""
+    columns, roots = _as_extracted(source, Cache.open(features))
+    opened = open_source(source, dataset, _columns(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())
     if unseen_protocol and not held_out:
         raise ConfigError(
             "--unseen-protocol: dataset.toml names no unseen_subcategories; name them with --unseen"
         )
     split = SplitConfig(test_share=test_share, val_share=val_share, unseen=held_out, seed=seed)
-    config = PairsConfig(split=split, motion_fps=motion_fps, body_model=body_model, shard_format=shards)
+    config = PairsConfig(split=split, shard_format=shards, overwrite=overwrite)
     with progress("build-pairs") as report:
         result = build_pairs(opened, features, out, config, report)
     _print_pairs(result, out)
-    if result.quarantined:
+    if result.lost:
         raise typer.Exit(EXIT_QUARANTINED)
 
 
 @app.command("verify")
-def verify_command(folder: Annotated[Path, typer.Argument(help="Features or training data.")]) -> None:
-    """Check bytes, addresses, shapes, numbers, fingerprints and counts against the manifest."""
+def verify_command(folder: Annotated[Path, typer.Argument(help="A cache or a training set.")]) -> None:
+    """Check bytes, addresses, shapes, numbers, identities and counts against the manifest."""
     with progress("verify") as report:
         result = verify(folder, report)
     for problem in result.problems:
@@ -165,15 +210,12 @@ def verify_command(folder: Annotated[Path, typer.Argument(help="Features or trai
         raise typer.Exit(1)
 
 
-def pick_device(device: DeviceName) -> str:
-    """``auto`` is CUDA where there is one.
-
-    Raises:
-        ConfigError: CUDA was asked for and is not there.
-    """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device cuda: this machine has no CUDA device; use --device cpu")
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+def _as_extracted(source: Path, cache: Cache) -> tuple[dict[str, str], list[Path]]:
+    """How extract was told to read this source; nothing where it read another one."""
+    recorded = cache.description["source"]
+    if recorded["opened"] != str(source.absolute()):
+        return {}, []
+    return recorded["columns"], [Path(root) for root in recorded["roots"]]
 
 
 def _columns(options: list[str] | None) -> dict[str, str]:
@@ -181,36 +223,45 @@ def _columns(options: list[str] | None) -> dict[str, str]:
     for option in options or []:
         name, separator, column = option.partition("=")
         if not separator or not name or not column:
-            raise ConfigError(f"--column {option!r}: write it as name=column, e.g. motion=motion_joints")
+            raise ConfigError(f"--column {option!r}: write it as FIELD=COLUMN, e.g. video=clip")
         columns[name] = column
     return columns
 
 
-def _print_source(source: Source, encoder_statement: str) -> None:
-    console.print(
-        f"source: {source.name}, {len(source.videos)} videos. {source.statement}",
-        highlight=False,
-        soft_wrap=True,
-    )
+def _print_source(source: Source) -> None:
+    counts = f"{len(source.videos)} videos, {len(source.motions)} motions"
+    console.print(f"source: {source.name}, {counts}. {source.statement}", highlight=False, soft_wrap=True)
     for note in source.notes:
-        console.print(f"  note: {note}", highlight=False, markup=False)
-    console.print(f"encoder: {encoder_statement}", highlight=False, soft_wrap=True)
+        console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_extract(result: ExtractReport, out: Path) -> None:
+    quarantined = result.quarantined + result.kept_quarantined
     console.print(
-        f"{result.videos} videos: {result.ok} extracted, {result.kept} kept from before, "
-        f"{result.quarantined + result.kept_quarantined} quarantined, {result.warned} ok with a warning",
+        f"{result.inputs} inputs: {result.ok} extracted, {result.kept} kept from before, "
+        f"{quarantined} in quarantine",
         highlight=False,
         soft_wrap=True,
     )
     for stage, seconds in result.seconds.items():
         console.print(f"  {stage}: {seconds:.1f} s", highlight=False)
-    for reason, count in result.reasons.most_common(10):
-        console.print(f"  quarantined {count} x {reason}", highlight=False, markup=False, soft_wrap=True)
-    console.print(
-        f"features: {out}   (what is not ok: {out / 'quarantine.csv'})", highlight=False, soft_wrap=True
-    )
+    _print_remarks("quarantined", result.reasons.values())
+    _print_remarks("warning", result.warnings.values())
+    for note in result.notes:
+        console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"cache: {out}", highlight=False, soft_wrap=True)
+    if quarantined:
+        console.print(f"what is not ok: {out / 'quarantine.csv'}", highlight=False, soft_wrap=True)
+
+
+def _print_remarks(title: str, remarks: Iterable[Remark]) -> None:
+    commonest = sorted(remarks, key=lambda remark: -remark.count)
+    for remark in commonest[:REASONS_SHOWN]:
+        files = ", ".join(remark.files) + (", ..." if remark.count > len(remark.files) else "")
+        line = f"  {title} {remark.count} x {remark.text}: {files}"
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if len(commonest) > REASONS_SHOWN:
+        console.print(f"  and {len(commonest) - REASONS_SHOWN} other kinds of {title}", highlight=False)
 
 
 def _print_pairs(result: PairsReport, out: Path) -> None:
@@ -219,15 +270,18 @@ def _print_pairs(result: PairsReport, out: Path) -> None:
         table.add_row(split, str(result.pairs[split]))
     console.print(table)
     console.print(
-        f"{result.listed} pairs listed = {result.pairs.total()} written + {result.lost} lost to "
-        f"{result.quarantined} quarantined inputs; {result.warned} motions mended (e.g. cropped to 10 s)",
+        f"{result.listed} pairs listed = {result.pairs.total()} written + {result.lost} lost",
         highlight=False,
         soft_wrap=True,
     )
+    for reason, count in result.reasons.most_common(REASONS_SHOWN):
+        console.print(f"  lost {count} x {reason}", highlight=False, markup=False, soft_wrap=True)
+    if result.videos_alone:
+        console.print(f"{result.videos_alone} videos without a motion stay in the cache", highlight=False)
     if result.leaking_sources:
         console.print(
-            f"[yellow]this data set's own split has {len(result.leaking_sources)} source videos on both sides: "
+            f"[yellow]this data set's own split has {len(result.leaking_sources)} source videos in several parts: "
             f"{', '.join(result.leaking_sources[:5])}",
             highlight=False,
         )
-    console.print(f"training data: {out}", highlight=False, soft_wrap=True)
+    console.print(f"training set: {out}", highlight=False, soft_wrap=True)

@@ -1,7 +1,5 @@
 """The frozen video encoders to choose from, and what each says about itself in manifests and reports."""
 
-import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, assert_never
@@ -9,15 +7,14 @@ from typing import Literal, assert_never
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from hero_core.config import parse_config
 from hero_core.errors import InputError, WeightsError
-from hero_core.files import read_json, sha256_of_file
-from hero_core.models.clip_weights import build_tc_clip, read_vision_weights
-from hero_core.models.features import VideoFeatures
-from hero_core.models.tc_clip import TcClip, TcClipConfig
-from pipeline.transforms import normalise
+from hero_core.fingerprint import EncoderIdentity, sha256_of_tensors
+from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
+from hero_core.models.tc_clip.weights import build_tc_clip, read_vision_weights
+from hero_core.storage import read_json
+from pipeline.decode.transforms import normalise
 
 EncoderName = Literal["mini", "tc-clip", "tc-clip-random"]
 
@@ -26,17 +23,18 @@ MINI_WEIGHTS = Path(__file__).parent / "weights" / "mini.safetensors"
 
 @dataclass(frozen=True)
 class Encoder:
-    """A frozen tower and its identity.
+    """A frozen tower, ready to encode.
 
     Attributes:
+        identity: which one.
         statement: one sentence, what these features are.
-        weights_sha256: of the weights file; of the tensors where there is no file.
+        weights_file: name of the user's file; None where the weights come with the project.
         dtype: of the arithmetic; features come out in float32.
     """
 
-    name: EncoderName
+    identity: EncoderIdentity
     statement: str
-    weights_sha256: str
+    weights_file: str | None
     model: TcClip
     device: torch.device
     dtype: torch.dtype
@@ -48,7 +46,7 @@ class Encoder:
 
     @property
     def frames(self) -> int:
-        """Frames a clip."""
+        """Frames of a clip."""
         return self.model.config.frames
 
     @property
@@ -57,13 +55,13 @@ class Encoder:
         return self.model.config.out_dim
 
     @torch.inference_mode()
-    def encode(self, clips: NDArray[np.uint8]) -> VideoFeatures:
+    def encode(self, clips: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Encode RGB clips of ``(b, frames, image_size, image_size, 3)`` uint8.
 
         Rounding depends on b, and features on rounding: to compare or cache features, always pass the same b.
 
         Returns:
-            On the CPU in float32: frames ``(b, frames, feature_dim)``, global ``(b, feature_dim)``, their mean.
+            ``(b, frames, feature_dim)``, one vector per frame.
 
         Raises:
             InputError: clips of another shape or type.
@@ -71,12 +69,12 @@ class Encoder:
         expected = (self.frames, self.image_size, self.image_size, 3)
         if clips.dtype != np.uint8 or clips.shape[1:] != expected:
             raise InputError(
-                f"the {self.name} encoder reads uint8 clips of shape (b, {', '.join(map(str, expected))}), "
+                f"the {self.identity.name} encoder reads uint8 clips of shape (b, {', '.join(map(str, expected))}), "
                 f"not {clips.dtype} {clips.shape}"
             )
         video = torch.from_numpy(np.stack([normalise(clip) for clip in clips]))  # (b, t, 3, h, w)
-        frames = self.model(video.to(self.device, self.dtype)).frames.float().cpu()
-        return VideoFeatures(frames, frames.mean(dim=1))
+        features: NDArray[np.float32] = self.model(video.to(self.device, self.dtype)).float().cpu().numpy()
+        return features
 
 
 def load_encoder(
@@ -86,7 +84,7 @@ def load_encoder(
 
     Args:
         name: ``tc-clip`` reads the user's ``weights``; ``mini`` and ``tc-clip-random`` take none.
-        weights: any file that ``hero_core.models.clip_weights`` reads.
+        weights: any file that :mod:`hero_core.models.tc_clip.weights` reads.
         device: where it runs.
         dtype: of its arithmetic.
 
@@ -118,15 +116,10 @@ def random_tc_clip(
     with torch.device("meta"):
         model = TcClip(config or TcClipConfig())
     model.to_empty(device="cpu").initialise(torch.Generator().manual_seed(seed)).eval().requires_grad_(False)
-    return Encoder(
-        name="tc-clip-random",
-        statement=f"TC-CLIP's architecture with random weights (seed {seed}): for timing and tests, its features "
-        "mean nothing.",
-        weights_sha256=_sha256_of_tensors(model.state_dict()),
-        model=model.to(device, dtype),
-        device=device,
-        dtype=dtype,
+    statement = (
+        f"TC-CLIP's architecture with random weights (seed {seed}), for timing: its features mean nothing."
     )
+    return _ready("tc-clip-random", statement, None, model, device, dtype)
 
 
 def _pretrained(weights: Path, device: torch.device, dtype: torch.dtype) -> Encoder:
@@ -142,32 +135,34 @@ def _pretrained(weights: Path, device: torch.device, dtype: torch.dtype) -> Enco
             f"TC-CLIP's vision tower with the weights {weights.name}; TC-CLIP's checkpoints are CC BY-NC 4.0, and "
             "these features derive from them."
         )
-    return Encoder("tc-clip", statement, sha256_of_file(weights), model.to(device, dtype), device, dtype)
+    return _ready("tc-clip", statement, weights.name, model, device, dtype)
 
 
 def _mini(device: torch.device, dtype: torch.dtype) -> Encoder:
     if not MINI_WEIGHTS.is_file():
         raise WeightsError(
             f"{MINI_WEIGHTS}: the mini encoder's weights are missing; reinstall the package, or train them again "
-            f"with python -m pipeline.mini_encoder --out {MINI_WEIGHTS.parent}"
+            f"with python -m benchmarks.train_mini --out {MINI_WEIGHTS.parent}"
         )
     description_path = MINI_WEIGHTS.with_suffix(".json")
     description = read_json(description_path)
     config = parse_config(TcClipConfig, description["config"], str(description_path))
     model = build_tc_clip(read_vision_weights(MINI_WEIGHTS), config, str(MINI_WEIGHTS))
-    return Encoder(
-        name="mini",
-        statement=str(description["statement"]),
-        weights_sha256=sha256_of_file(MINI_WEIGHTS),
-        model=model.to(device, dtype),
-        device=device,
-        dtype=dtype,
+    return _ready("mini", str(description["statement"]), None, model, device, dtype)
+
+
+def _ready(
+    name: EncoderName,
+    statement: str,
+    weights_file: str | None,
+    model: TcClip,
+    device: torch.device,
+    dtype: torch.dtype,
+) -> Encoder:
+    """Put the tower where it computes; its identity is taken from the float32 weights, whatever file they were in."""
+    identity = EncoderIdentity(
+        name=name,
+        architecture=model.config.model_dump(mode="json"),
+        weights_sha256=sha256_of_tensors(model.state_dict()),
     )
-
-
-def _sha256_of_tensors(tensors: Mapping[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(tensors):
-        digest.update(name.encode())
-        digest.update(tensors[name].contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return Encoder(identity, statement, weights_file, model.to(device, dtype), device, dtype)

@@ -1,217 +1,357 @@
-"""Videos in, feature shards out. The expensive part of HERO, done once a video.
+"""Videos and motions in, a cache out. The expensive part of HERO, done once for every input.
 
-Every video ends as an ``ok`` row or as a quarantine row with its stage and reason. A shard is planned before it is
-made and no clip's numbers depend on its neighbours, so a killed run, run again, gives the same bytes.
+Every input ends as an ``ok`` row or as a quarantine row with its stage and reason. A shard is planned before it is
+made and no record depends on its neighbours, so a killed run, run again, gives the same bytes.
 """
 
+import json
+import re
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from hero_core.errors import InputError
-from hero_core.files import sha256_of_file
-from hero_core.fingerprint import FeatureFingerprint
-from hero_core.records import Clip, FeatureRecord
-from hero_core.shards import open_writer
+from hero_core.cache import OK, QUARANTINED, Cache, Kind, Row, record_key
+from hero_core.errors import ConfigError, InputError
+from hero_core.fingerprint import differences
+from hero_core.motion.format import FPS
+from hero_core.progress import Progress, silent
+from hero_core.records import FeatureRecord, MotionRecord
+from hero_core.shards import ArrayRecord, open_writer
+from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
-from pipeline.decode_ahead import Decoded, decode_ahead
+from pipeline.decode.video import DecodedClip
 from pipeline.encoders import Encoder
-from pipeline.feature_cache import OK, QUARANTINED, FeatureCache, Row, array_record, clip_fingerprint
-from pipeline.fingerprint import feature_fingerprint
-from pipeline.sources import Source, SourceVideo
+from pipeline.engines.local import ordered_map
+from pipeline.fingerprint import feature_identity, feature_provenance
+from pipeline.motions import LoadedMotion
+from pipeline.sources import Source
+from pipeline.workers import Input, Outcome, convert_motion, decode_video
+
+FILES_SHOWN = 3
+"""Files that a remark names."""
+
+
+@dataclass
+class Remark:
+    """What was said of one or more files, alike but for its numbers: the first wording, how often, the first files."""
+
+    text: str
+    count: int = 0
+    files: list[str] = field(default_factory=list)
+
+    def add(self, path: str) -> None:
+        """Count a file."""
+        self.count += 1
+        if len(self.files) < FILES_SHOWN:
+            self.files.append(path)
 
 
 @dataclass
 class ExtractReport:
-    """What a run did. When it ends, ``ok + quarantined + kept`` equals ``videos``.
+    """What a run did. When it ends, ``ok + quarantined + kept`` equals ``inputs``.
 
     Attributes:
-        kept: videos whose features (or quarantine row) an earlier run made.
-        kept_quarantined: how many of the kept ones are quarantined.
-        warned: videos that are ok with a remark in their row.
+        kept: inputs whose row an earlier run made.
+        kept_quarantined: how many of the kept ones are in quarantine.
+        reasons: of quarantine in this run, by their text without numbers.
+        warnings: what was odd about inputs that are ok, likewise.
+        notes: in what features of earlier runs were made otherwise, one line each.
         seconds: where the time went, by stage.
     """
 
-    videos: int
+    inputs: int
     kept: int = 0
     kept_quarantined: int = 0
     ok: int = 0
     quarantined: int = 0
-    warned: int = 0
-    reasons: Counter[str] = field(default_factory=Counter)
+    reasons: dict[str, Remark] = field(default_factory=dict)
+    warnings: dict[str, Remark] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     seconds: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     @property
     def done(self) -> int:
-        """Videos that have an end."""
+        """Inputs that have their row."""
         return self.kept + self.ok + self.quarantined
 
+    def count(self, row: Row) -> None:
+        """Count a new row, and what it remarks."""
+        if row["status"] == OK:
+            self.ok += 1
+        else:
+            self.quarantined += 1
+            _note(self.reasons, f"{row['stage']}: {row['reason']}", row["path"])
+        for warning in row["warnings"]:
+            _note(self.warnings, warning, row["path"])
 
-ReportProgress = Callable[[ExtractReport], None]
+
+def _note(remarks: dict[str, Remark], text: str, path: str) -> None:
+    alike = re.sub(r"(?<![A-Za-z\d])\d+(\.\d+)?", "#", text)
+    remarks.setdefault(alike, Remark(text)).add(path)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the inputs of one kind become records.
+
+    Attributes:
+        inputs: every one of the source.
+        read: what worker processes do with one.
+        finish: makes records of a batch of what they brought back; an outcome without content gives None.
+        batch: how many outcomes ``finish`` takes.
+        per_shard: how many inputs a shard is planned for.
+        provenance: of the records, as JSON; None where nothing but the file and ``made_by`` decides them.
+    """
+
+    kind: Kind
+    inputs: Sequence[Input]
+    read: Callable[[Input], Outcome]
+    finish: Callable[[Sequence[Outcome]], Iterator[tuple[Outcome, FeatureRecord | MotionRecord | None]]]
+    batch: int
+    per_shard: int
+    provenance: str | None
 
 
 def extract(
-    source: Source,
-    out: Path,
-    encoder: Encoder,
-    config: ExtractConfig,
-    report: ReportProgress = lambda _: None,
+    source: Source, out: Path, encoder: Encoder | None, config: ExtractConfig, report: Progress = silent
 ) -> ExtractReport:
-    """Extract the features of every video of ``source`` that ``out`` does not hold yet.
+    """Make of every video and every motion of ``source`` what the cache ``out`` does not hold yet.
+
+    Args:
+        source: what to read.
+        out: the cache, new or to go on with.
+        encoder: for videos; None for a source of motions alone.
+        config: how.
+        report: told how many inputs have their row.
 
     Raises:
         FingerprintError: ``out`` holds features made in another way.
         InputError: ``out`` is another kind of folder.
+        ConfigError: there are videos and no encoder.
     """
-    cache = FeatureCache.create_or_resume(
-        out,
-        feature_fingerprint(encoder, config),
-        {"source": {"name": source.name, "statement": source.statement, "kind": source.kind}},
-    )
-    rows = cache.rows()
-    todo = [video for video in source.videos if not _is_settled(video, rows.get(video.key), config)]
-    todo_keys = {video.key for video in todo}
-    kept = [rows[video.key] for video in source.videos if video.key not in todo_keys]
-    state = ExtractReport(
-        videos=len(source.videos), kept=len(kept), kept_quarantined=sum(row["status"] != OK for row in kept)
-    )
-    report(state)
-    decoded = decode_ahead(todo, encoder.image_size, encoder.frames, config.limits, config.workers)
-    first = cache.next_part()
-    for number, start in enumerate(range(0, len(todo), config.clips_per_shard), first):
-        slots = min(config.clips_per_shard, len(todo) - start)
-        _extract_shard(cache, number, slots, decoded, encoder, config, state, report)
-    cache.write_quarantine(cache.rows())
+    if source.videos and encoder is None:
+        raise ConfigError(f"{source.opened}: lists videos, which need an encoder")
+    state = ExtractReport(inputs=len(source.videos) + len(source.motions))
+    recipes: list[Recipe] = []
+    identity = None
+    if source.videos and encoder is not None:
+        identity = feature_identity(encoder, config.storage_dtype, config.batch_clips, config.rotate)
+        recipes.append(_videos(source, encoder, identity.id, config, state))
+    if source.motions:
+        recipes.append(_motions(source, config))
+    cache = Cache.create_or_resume(out, identity, _description(source))
+    if encoder is not None:
+        mine = feature_provenance(encoder)
+        state.notes += [
+            f"features of an earlier run were made with another {line}"
+            for earlier in cache.provenances()
+            for line in differences(earlier, mine)
+        ]
+    for recipe in recipes:
+        _Extraction(cache, recipe, config, state).run(report)
+    cache.write_quarantine()
     return state
 
 
-def _is_settled(video: SourceVideo, row: Row | None, config: ExtractConfig) -> bool:
-    """A row settles a video as long as the file's bytes are the ones it speaks of."""
-    if row is None or (config.retry_quarantined and row["status"] != OK):
-        return False
-    return bool(row["sha256"] == (sha256_of_file(video.path) if video.path.is_file() else None))
+def _description(source: Source) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "statement": source.statement,
+        "kind": source.kind,
+        "opened": str(source.opened),
+        "columns": dict(source.columns),
+        "roots": [str(root) for root in source.roots[1:]],
+    }
 
 
-def _extract_shard(
-    cache: FeatureCache,
-    number: int,
-    slots: int,
-    decoded: Iterator[Decoded],
-    encoder: Encoder,
-    config: ExtractConfig,
-    state: ExtractReport,
-    report: ReportProgress,
-) -> None:
-    path = cache.shard_path(f"features-{number:05d}.{config.shard_format}")
-    rows: list[Row] = []
-    with open_writer(path) as writer:
-        for start in range(0, slots, config.batch_clips):
-            batch = _take(decoded, min(config.batch_clips, slots - start), state)
-            for item, record in _encode(batch, encoder, cache.fingerprint, config, state):
-                if record is not None:
-                    writer.write(array_record(record))
-                rows.append(_row(item, record, cache.fingerprint, path.name))
-                _count(rows[-1], state)
-            report(state)
-    if any(row["status"] == OK for row in rows):
-        shard_sha256 = sha256_of_file(path)
-        rows = [row | {"shard_sha256": shard_sha256 if row["status"] == OK else None} for row in rows]
-    else:
-        path.unlink()
-    cache.write_part(number, rows)
+def _videos(
+    source: Source, encoder: Encoder, made_by: str, config: ExtractConfig, state: ExtractReport
+) -> Recipe:
+    return Recipe(
+        kind="features",
+        inputs=[Input(video.key, video.path, video.relative, made_by) for video in source.videos],
+        read=partial(
+            decode_video,
+            size=encoder.image_size,
+            samples=encoder.frames,
+            limits=config.limits,
+            rotate=config.rotate,
+        ),
+        finish=partial(_encode, encoder=encoder, config=config, state=state),
+        batch=config.batch_clips,
+        per_shard=config.clips_per_shard,
+        provenance=json.dumps(feature_provenance(encoder).model_dump(mode="json"), sort_keys=True),
+    )
 
 
-def _take(decoded: Iterator[Decoded], count: int, state: ExtractReport) -> list[Decoded]:
-    started = time.monotonic()
-    batch = [next(decoded) for _ in range(count)]
-    state.seconds["waiting for decoders"] += time.monotonic() - started
-    return batch
+def _motions(source: Source, config: ExtractConfig) -> Recipe:
+    made_by = config.conversion.identity()
+    return Recipe(
+        kind="motions",
+        inputs=[
+            Input(
+                motion.key,
+                motion.path,
+                motion.relative,
+                made_by if motion.fps is None else f"{made_by}-{motion.fps:g}",
+                stated_fps=motion.fps,
+            )
+            for motion in source.motions
+        ],
+        read=partial(convert_motion, conversion=config.conversion),
+        finish=_take_motions,
+        batch=1,
+        per_shard=config.motions_per_shard,
+        provenance=None,
+    )
 
 
 def _encode(
-    batch: Sequence[Decoded],
-    encoder: Encoder,
-    fingerprint: FeatureFingerprint,
-    config: ExtractConfig,
-    state: ExtractReport,
-) -> Iterator[tuple[Decoded, FeatureRecord | None]]:
+    outcomes: Sequence[Outcome], encoder: Encoder, config: ExtractConfig, state: ExtractReport
+) -> Iterator[tuple[Outcome, FeatureRecord | None]]:
     """Encode a batch of always the same shape: a slot without a clip, or behind the last one, stays blank."""
+    clips = [outcome.content for outcome in outcomes]
+    shape = (encoder.frames, encoder.image_size, encoder.image_size, 3)
+    pictures = np.zeros((config.batch_clips, *shape), np.uint8)  # (b, t, h, w, 3)
+    for slot, clip in enumerate(clips):
+        if isinstance(clip, DecodedClip):
+            pictures[slot] = clip.frames
     started = time.monotonic()
-    blank = np.zeros((encoder.frames, encoder.image_size, encoder.image_size, 3), np.uint8)
-    clips = [item.clip.frames if item.clip else blank for item in batch]
-    clips += [blank] * (config.batch_clips - len(clips))
-    features = encoder.encode(np.stack(clips)).frames.numpy()  # (b, t, d)
+    features = encoder.encode(pictures) if any(clips) else None  # (b, t, d)
     state.seconds["encoding"] += time.monotonic() - started
-    for item, frames in zip(batch, features, strict=False):
-        if item.clip is None:
-            yield item, None
+    for slot, (outcome, clip) in enumerate(zip(outcomes, clips, strict=True)):
+        if features is None or not isinstance(clip, DecodedClip):
+            yield outcome, None
             continue
         try:
-            yield item, _record(item, frames, fingerprint, config)
+            yield outcome, FeatureRecord.of(features[slot], clip.timestamps_seconds, config.storage_dtype)
         except InputError as error:  # not finite, e.g. out of float16's range
-            yield replace(item, clip=None, stage="encode", reason=str(error)), None
+            yield replace(outcome, stage="encode", reason=str(error)), None
 
 
-def _record(
-    item: Decoded, frames: NDArray[np.float32], fingerprint: FeatureFingerprint, config: ExtractConfig
-) -> FeatureRecord:
-    assert item.clip is not None
-    return FeatureRecord(
-        key=item.video.key,
-        frames=frames.astype(config.storage_dtype),  # (t, d)
-        global_feature=frames.mean(axis=0).astype(config.storage_dtype),  # (d,)
-        timestamps_seconds=np.asarray(item.clip.timestamps_seconds, np.float64),
-        fingerprint=clip_fingerprint(fingerprint, item.sha256),
-    )
+def _take_motions(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, MotionRecord | None]]:
+    for outcome in outcomes:
+        content = outcome.content
+        yield outcome, content.record if isinstance(content, LoadedMotion) else None
 
 
-def _row(item: Decoded, record: FeatureRecord | None, fingerprint: FeatureFingerprint, shard: str) -> Row:
-    row: Row = {
-        "key": item.video.key,
-        "path": item.video.relative,
-        "status": QUARANTINED,
-        "stage": item.stage,
-        "reason": item.reason,
-        "warnings": list(item.clip.warnings) if item.clip else [],
-        "broad": item.video.broad,
-        "subcategory": item.video.subcategory,
-        "source_video": item.video.group,
-        "sha256": item.sha256,
-        "bytes": item.bytes,
-        "fingerprint": fingerprint.id,
-    }
-    if record is None or item.clip is None or item.sha256 is None:
+class _Extraction:
+    """Brings the cache's records of one kind up to date."""
+
+    def __init__(self, cache: Cache, recipe: Recipe, config: ExtractConfig, state: ExtractReport) -> None:
+        self.cache, self.recipe, self.config, self.state = cache, recipe, config, state
+        self.rows = cache.rows(recipe.kind)
+        """The newest row of every input."""
+        self.made = {row["record"]: row for row in self.rows.values() if row["status"] == OK}
+        """A row of every record."""
+
+    def run(self, report: Progress) -> None:
+        """Settle every input, shard by shard."""
+        todo = [item for item in map(self._unsettled, self.recipe.inputs) if item is not None]
+        waiting = {item.key for item in todo}
+        kept = [self.rows[item.key] for item in self.recipe.inputs if item.key not in waiting]
+        self.state.kept += len(kept)
+        self.state.kept_quarantined += sum(row["status"] != OK for row in kept)
+        report(self.state.done, self.state.inputs)
+        outcomes = ordered_map(self.recipe.read, todo, self.config.workers)
+        starts = range(0, len(todo), self.recipe.per_shard)
+        for number, start in enumerate(starts, self.cache.next_part(self.recipe.kind)):
+            self._write_shard(number, min(self.recipe.per_shard, len(todo) - start), outcomes, report)
+
+    def _unsettled(self, item: Input) -> Input | None:
+        """The input if there is something to do, with the content known of it; None if its row settles it.
+
+        A row settles a file that still has the size and the time it speaks of; else its content decides, in a worker.
+        """
+        row = self.rows.get(item.key)
+        retry = self.config.retry_quarantined and row is not None and row["status"] != OK
+        if row is None or retry or row["made_by"] != item.made_by:
+            return item
+        try:
+            status = item.path.stat()
+            found: tuple[int | None, int | None] = (status.st_size, status.st_mtime_ns)
+        except OSError:
+            found = (None, None)
+        if found == (row["bytes"], row["modified_ns"]) and not self.config.rehash:
+            return None
+        return replace(item, known_sha256=row["sha256"])
+
+    def _write_shard(self, number: int, planned: int, outcomes: Iterator[Outcome], report: Progress) -> None:
+        kind, batch_size = self.recipe.kind, self.recipe.batch
+        path = self.cache.shard_path(f"{kind}-{number:05d}.{self.config.shard_format}")
+        rows: list[Row] = []
+        with open_writer(path) as writer:
+            for start in range(0, planned, batch_size):
+                batch = self._take(outcomes, min(batch_size, planned - start))
+                for outcome, record in self.recipe.finish(batch):
+                    rows.append(self._row(outcome, record, path.name))
+                    if record is not None and rows[-1]["record"] not in self.made:
+                        writer.write(ArrayRecord(rows[-1]["record"], record.arrays()))
+                        self.made[rows[-1]["record"]] = rows[-1]
+                    self.state.count(rows[-1])
+                report(self.state.done, self.state.inputs, f"{self.state.quarantined} quarantined")
+        self._commit(number, path, rows)
+
+    def _take(self, outcomes: Iterator[Outcome], count: int) -> list[Outcome]:
+        """The next outcomes; content whose record is there already is not made again."""
+        started = time.monotonic()
+        batch = [next(outcomes) for _ in range(count)]
+        self.state.seconds[f"waiting for {self.recipe.kind}"] += time.monotonic() - started
+        return [replace(one, content=None) if _key(one) in self.made else one for one in batch]
+
+    def _row(self, outcome: Outcome, record: FeatureRecord | MotionRecord | None, shard: str) -> Row:
+        item, key = outcome.input, _key(outcome)
+        row: Row = {
+            "key": item.key,
+            "kind": self.recipe.kind,
+            "path": item.relative,
+            "status": QUARANTINED,
+            "stage": outcome.stage,
+            "reason": outcome.reason,
+            "warnings": list(outcome.content.warnings) if outcome.content else [],
+            "sha256": outcome.sha256,
+            "bytes": outcome.bytes,
+            "modified_ns": outcome.modified_ns,
+            "made_by": item.made_by,
+        }
+        if key is not None and key in self.made:  # the same content, of this input before or of another one
+            row |= {name: self.made[key].get(name) for name in _OF_THE_RECORD}
+        elif outcome.unchanged:
+            row |= {name: self.rows[item.key][name] for name in ("stage", "reason", "warnings")}
+        elif record is not None:
+            row |= {"status": OK, "record": key, "shard": shard, "provenance": self.recipe.provenance}
+            row |= _measures(outcome)
         return row
-    clip = Clip(
-        key=item.video.key,
-        path=item.video.relative,
-        broad=item.video.broad,
-        subcategory=item.video.subcategory,
-        frame_count=item.clip.frame_count,
-        fps=item.clip.fps,
-        sha256=item.sha256,
-    )
-    return row | {
-        "status": OK,
-        "frame_count": clip.frame_count,
-        "fps": clip.fps,
-        "frame_indices": [int(index) for index in item.clip.indices],
-        "timestamps_seconds": [float(seconds) for seconds in record.timestamps_seconds],
-        "shard": shard,
-        "dim": record.frames.shape[1],
-        "dtype": str(record.frames.dtype),
-    }
+
+    def _commit(self, number: int, path: Path, rows: Sequence[Row]) -> None:
+        """Write the rows, which point into a shard that is on disk; a shard without records goes."""
+        if any(row.get("shard") == path.name for row in rows):
+            digest = sha256_of_file(path)
+            for row in rows:
+                if row.get("shard") == path.name:
+                    row["shard_sha256"] = digest
+        else:
+            path.unlink()
+        self.cache.write_part(self.recipe.kind, number, rows)
 
 
-def _count(row: Row, state: ExtractReport) -> None:
-    if row["status"] == OK:
-        state.ok += 1
-    else:
-        state.quarantined += 1
-        state.reasons[f"{row['stage']}: {row['reason']}"] += 1
-    state.warned += bool(row["warnings"])
+_OF_THE_RECORD = ("status", "warnings", "record", "shard", "shard_sha256", "provenance", "frames", "fps")
+
+
+def _key(outcome: Outcome) -> str | None:
+    """Key of the record of an outcome's content; None where nothing could be read."""
+    return None if outcome.sha256 is None else record_key(outcome.sha256, outcome.input.made_by)
+
+
+def _measures(outcome: Outcome) -> Row:
+    content = outcome.content
+    if isinstance(content, DecodedClip):
+        return {"frames": content.frame_count, "fps": content.fps}
+    assert isinstance(content, LoadedMotion)
+    return {"frames": content.record.length, "fps": float(FPS)}

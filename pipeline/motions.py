@@ -1,33 +1,40 @@
 """Motion files of any supported kind, as HumanML3D vectors at 20 fps."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from hero_core.config import Config
 from hero_core.errors import HeroError, InputError
+from hero_core.motion import plausible
+from hero_core.motion import rotations as rot
 from hero_core.motion.arrays import MEBIBYTE, read_npy
-from hero_core.motion.bvh import UpAxis, read_bvh
+from hero_core.motion.bvh import read_bvh
 from hero_core.motion.bvh_joints import starts_with_a_jump, to_22_joints
 from hero_core.motion.canonical import canonicalise, check_bones, resample, resampled_count
-from hero_core.motion.humanml3d import DIM, joints_to_vectors
-from hero_core.motion.skeleton import FPS, JOINT_COUNT, bone_lengths
-from hero_core.motion.smpl import load_body_model, load_smpl_motion, smpl_joints
-
-MotionSource = Literal["humanml3d", "joints", "bvh", "smpl"]
+from hero_core.motion.format import FPS, JOINT_COUNT, MAX_FRAMES, MOTION_DIM
+from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
+from hero_core.motion.plausible import Reading
+from hero_core.motion.skeleton import METRES, Z_UP_TO_Y_UP, Unit, UpAxis
+from hero_core.motion.smpl import BodyModel, load_body_model, load_smpl_motion, smpl_joints
+from hero_core.records import MotionRecord
+from hero_core.storage import sha256_of_file, sha256_of_json
 
 MOTION_SUFFIXES = (".npy", ".bvh", ".npz")
 
-MIN_FPS, MAX_FPS = 1, 1000
+# What this file and hero_core.motion make of a motion, or refuse. A change of either is another rule.
+_RULE = "HumanML3D vectors 2; checked for plausibility 1"
+_MIN_FRAMES = FPS  # a second
+_MAX_BYTES = 64 * MEBIBYTE
+_MIN_FPS, _MAX_FPS = 1, 1000
+_LARGEST = 1e7  # a coordinate; even in millimetres this is 10 km away
 
 _FAMILY_JOINT_COUNTS = (24, 52, 55)  # SMPL, SMPL-H, SMPL-X: their first 22 joints are HumanML3D's
-_LARGEST = 1e7  # a coordinate; even in millimetres this is 10 km away
-# Shin and thigh, then pelvis to head: the bones that end at these joints, and what soles and crown add to them.
-_UPRIGHT_JOINTS = np.array([7, 4, 3, 6, 9, 12, 15])
-_STATURE_PER_CHAIN = 1.15
 _TYPICAL_STATURE_M = 1.7
 
 
@@ -45,157 +52,179 @@ class MotionError(HeroError):
         self.reason = reason
 
 
-@dataclass(frozen=True)
-class MotionLimits:
-    """What is accepted as a motion: frames at 20 fps, file size, and a body's stature in metres."""
+class MotionConversion(Config):
+    """How motion files are read, where they do not say it themselves or say it wrongly.
 
-    min_frames: int = 20
-    max_frames: int = 200
-    max_bytes: int = 64 * MEBIBYTE
-    min_stature_m: float = 0.5
-    max_stature_m: float = 2.6
+    Attributes:
+        motion_fps: frames per second of positions, BVH and SMPL parameters, whatever lists and files state.
+        up: their vertical axis. None: that of a BVH file's rest pose, Z of SMPL parameters, Y of positions.
+        unit: of positions and of SMPL's translations; BVH files need none, because retargeting takes sizes away.
+        body_model: the .npz that SMPL-family parameters were made with.
+        official: make vectors as the published code does, see `joints_to_vectors`.
+    """
+
+    motion_fps: float | None = Field(default=None, ge=_MIN_FPS, le=_MAX_FPS)
+    up: UpAxis | None = None
+    unit: Unit | None = None
+    body_model: Path | None = None
+    official: bool = False
+
+    def identity(self) -> str:
+        """Short name of all that decides the vectors besides the file and its stated rate: 16 hex digits.
+
+        Raises:
+            InputError: the body model cannot be read.
+        """
+        values = self.model_dump(mode="json") | {
+            "rule": _RULE,
+            "frames": [_MIN_FRAMES, MAX_FRAMES],
+            "fps": FPS,
+        }
+        if self.body_model is not None:
+            try:
+                values["body_model"] = sha256_of_file(self.body_model)
+            except OSError as error:
+                raise InputError(
+                    f"--body-model {self.body_model}: cannot be read: {error.strerror}"
+                ) from None
+        return sha256_of_json(values)[:16]
 
 
 @dataclass(frozen=True)
 class LoadedMotion:
-    """HumanML3D vectors (n, 263) float32 at 20 fps, what kind of file they come from, and what was done to them."""
+    """Vectors (n, 263) float32 at 20 fps, and what was done to them or looks odd, one line each."""
 
-    vectors: NDArray[np.float32]
-    source: MotionSource
+    record: MotionRecord
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Capture:
-    """Joint positions (n, 22, 3) as a file gives them."""
+    """Joint positions (n, 22, 3), Y up, in metres, as a file gives them."""
 
     joints: NDArray[np.floating]
-    fps: float
-    source: MotionSource
-    warnings: tuple[str, ...]
+    reading: Reading
+    warnings: tuple[str, ...] = ()
 
 
-def load_motion(
-    path: Path,
-    *,
-    fps: float | None = None,
-    up: UpAxis | None = None,
-    body_model: Path | None = None,
-    official: bool = False,
-    limits: MotionLimits | None = None,
-) -> LoadedMotion:
+def load_motion(path: Path, conversion: MotionConversion, stated_fps: float | None = None) -> LoadedMotion:
     """Read a motion file; its suffix and its shape tell what it is.
 
     - ``.npy`` (n, 263): HumanML3D vectors at 20 fps, taken as they are;
-    - ``.npy`` (n, 22, 3): joint positions, metres, Y up, in HumanML3D's order, 20 fps unless `fps` says otherwise;
-    - ``.bvh``: any unit (retargeting removes it); `fps` overrides a wrong rate in the file;
-    - ``.npz``: SMPL-family parameters as in AMASS, with the user's `body_model` .npz.
+    - ``.npy`` (n, 22, 3): joint positions, metres, Y up, in HumanML3D's order, 20 fps unless stated otherwise;
+    - ``.bvh``: any unit (retargeting removes it);
+    - ``.npz``: SMPL-family parameters as in AMASS, with the user's body model.
 
-    Everything but vectors is brought to 20 fps, cropped, retargeted to HumanML3D's skeleton and made canonical.
-    A motion of N positions gives N - 1 vectors.
+    Everything but vectors is brought to 20 fps, cropped to 10 s, retargeted to HumanML3D's skeleton and made
+    canonical. A motion of N positions gives N - 1 vectors. What no human can have moved is refused.
 
-    fps: frames a second of positions, BVH or SMPL parameters.
-    up: the vertical axis of a BVH file (found from its rest pose if not given) or of SMPL parameters (Z if not
-    given).
-    official: make vectors as the published code does, see `joints_to_vectors`.
+    stated_fps: frames per second by the list that names the file. `conversion.motion_fps` goes before it, and it goes
+    before what the file states.
 
     Raises:
         MotionError: the file cannot be used; its `reason` says why.
     """
-    bounds = limits or MotionLimits()
+    fps = conversion.motion_fps or stated_fps
     try:
         match path.suffix.lower():
             case ".npy":
-                array = _read_floats(path, bounds)
-                if array.ndim == 2 and array.shape[1] == DIM:
-                    return _take_vectors(array, bounds)
-                capture = _capture_from_array(array, fps)
+                array = read_npy(path, _MAX_BYTES)
+                if array.ndim == 2 and array.shape[1] == MOTION_DIM:
+                    return _take_vectors(array, conversion)
+                capture = _capture_from_array(array, fps, conversion)
             case ".bvh":
-                capture = _capture_from_bvh(path, fps, up, bounds)
+                capture = _capture_from_bvh(path, fps, conversion.up)
             case ".npz":
-                capture = _capture_from_smpl(path, fps, up, body_model, bounds)
+                capture = _capture_from_smpl(path, fps, conversion)
             case other:
                 known = ", ".join(MOTION_SUFFIXES)
                 raise InputError(f"unknown kind of motion file {other!r}; known are {known}")
-        return _convert(capture, official, bounds)
+        return _convert(capture, conversion.official)
     except InputError as error:
         raise MotionError(path, str(error).removeprefix(f"{path}: ")) from error
 
 
-def _read_floats(path: Path, limits: MotionLimits) -> NDArray[np.floating]:
-    array = read_npy(path, limits.max_bytes)
-    if array.dtype.kind != "f":
-        raise InputError(f"holds {array.dtype}, expected floating-point numbers in metres")
-    return array
+def _take_vectors(array: NDArray[np.floating], conversion: MotionConversion) -> LoadedMotion:
+    _check_values(array)
+    _check_length(len(array))
+    vectors = array[:MAX_FRAMES].astype(np.float32)
+    joints = vectors_to_joints(vectors)
+    reading = Reading(up_confirmed=conversion.up == "y", vectors=True)
+    plausible.check_vectors(vectors, joints)
+    warnings = (*plausible.check_body(joints, reading), *plausible.check_movement(joints, reading))
+    return LoadedMotion(MotionRecord(vectors), (*warnings, *_note_crop(len(array))))
 
 
-def _take_vectors(array: NDArray[np.floating], limits: MotionLimits) -> LoadedMotion:
-    check_values(array)
-    _check_length(len(array), limits)
-    vectors = array[: limits.max_frames].astype(np.float32)
-    return LoadedMotion(vectors, "humanml3d", _note_crop(len(array), limits))
-
-
-def _capture_from_array(array: NDArray[np.floating], fps: float | None) -> _Capture:
+def _capture_from_array(
+    array: NDArray[np.floating], fps: float | None, conversion: MotionConversion
+) -> _Capture:
     if array.ndim != 3 or array.shape[2] != 3 or array.shape[1] not in (JOINT_COUNT, *_FAMILY_JOINT_COUNTS):
         raise InputError(
-            f"wrong shape {array.shape}; expected vectors (frames, {DIM}) or joints (frames, {JOINT_COUNT}, 3)"
+            f"wrong shape {array.shape}; expected vectors (frames, {MOTION_DIM}) or joints (frames, {JOINT_COUNT}, 3)"
         )
     warnings: tuple[str, ...] = ()
     if array.shape[1] != JOINT_COUNT:
-        warnings = (f"{array.shape[1]} joints, taken as SMPL's; the first {JOINT_COUNT} are used",)
-    return _Capture(array[:, :JOINT_COUNT], FPS if fps is None else fps, "joints", warnings)
+        warnings = (f"taken as SMPL's: {array.shape[1]} joints, of which the first {JOINT_COUNT} are used",)
+    unit, up = conversion.unit or "m", conversion.up or "y"
+    joints = array[:, :JOINT_COUNT] * METRES[unit]
+    reading = Reading(fps=fps or FPS, up=up, up_confirmed=conversion.up == "y", unit=unit)
+    return _Capture(rot.rotate(Z_UP_TO_Y_UP, joints) if up == "z" else joints, reading, warnings)
 
 
-def _capture_from_bvh(path: Path, fps: float | None, up: UpAxis | None, limits: MotionLimits) -> _Capture:
-    motion = read_bvh(path, up=up, max_bytes=limits.max_bytes)
+def _capture_from_bvh(path: Path, fps: float | None, up: UpAxis | None) -> _Capture:
+    motion = read_bvh(path, up, _MAX_BYTES)
     joints, warnings = to_22_joints(motion)
-    check_values(joints)
+    _check_values(joints)
     check_bones(joints)
     if starts_with_a_jump(joints):
         joints = joints[1:]
         warnings = (*warnings, "first frame dropped: it is far from the second one (a T-pose)")
     # BVH states no unit, and retargeting takes the size away again: any plausible one will do
-    joints = joints * (_TYPICAL_STATURE_M / stature_m(joints))
-    return _Capture(joints, motion.fps if fps is None else fps, "bvh", warnings)
+    joints = joints * (_TYPICAL_STATURE_M / plausible.stature_m(joints))
+    reading = Reading(fps or motion.fps, fps is None, motion.up, up == motion.rest_up)
+    return _Capture(joints, reading, warnings)
 
 
-def _capture_from_smpl(
-    path: Path, fps: float | None, up: UpAxis | None, body_model: Path | None, limits: MotionLimits
-) -> _Capture:
-    if body_model is None:
-        raise InputError("SMPL-family parameters need the body model they were made with; give its .npz")
-    motion = load_smpl_motion(path, limits.max_bytes)
-    rate = motion.fps if fps is None else fps
-    if rate is None:
-        raise InputError("states no mocap_framerate; give its frames a second")
-    return _Capture(smpl_joints(motion, load_body_model(body_model), up or "z"), rate, "smpl", ())
-
-
-def _convert(capture: _Capture, official: bool, limits: MotionLimits) -> LoadedMotion:
-    joints, fps = capture.joints, capture.fps
-    check_values(joints)
-    if not MIN_FPS <= fps <= MAX_FPS:
-        raise InputError(f"{fps:g} frames a second; expected {MIN_FPS} to {MAX_FPS}")
-    frames = resampled_count(len(joints), fps) - 1
-    _check_length(frames, limits)
-    needed = math.ceil(limits.max_frames * fps / FPS) + 2  # so that a long file costs no more than it gives
-    positions = resample(joints[:needed], fps)[: limits.max_frames + 1]
-    height_m = stature_m(positions)
-    if not limits.min_stature_m <= height_m <= limits.max_stature_m:
+def _capture_from_smpl(path: Path, fps: float | None, conversion: MotionConversion) -> _Capture:
+    if conversion.body_model is None:
         raise InputError(
-            f"implausible size: the body would be {height_m:.3g} m tall; positions must be in metres"
+            "SMPL-family parameters need the body model that they were made with: --body-model MODEL.npz"
         )
-    vectors = joints_to_vectors(canonicalise(positions), official)
-    return LoadedMotion(vectors, capture.source, (*capture.warnings, *_note_crop(frames, limits)))
+    motion = load_smpl_motion(path, _MAX_BYTES)
+    rate = fps or motion.fps
+    if rate is None:
+        raise InputError("states no mocap_framerate; give its frames per second: --motion-fps")
+    unit, up = conversion.unit or "m", conversion.up or "z"
+    motion = replace(motion, translation=motion.translation * METRES[unit])
+    reading = Reading(rate, fps is None, up, conversion.up == "z", unit)
+    return _Capture(smpl_joints(motion, _body_model(conversion.body_model), up), reading)
 
 
-def check_values(values: NDArray[np.floating]) -> None:
-    """Refuse motions (frames, ...) without frames, or with numbers that no person can have made.
+@lru_cache(maxsize=1)
+def _body_model(path: Path) -> BodyModel:
+    return load_body_model(path)  # hundreds of megabytes, and the same for every file of a run
 
-    Raises:
-        InputError: saying what, and in how many frames.
-    """
+
+def _convert(capture: _Capture, official: bool) -> LoadedMotion:
+    joints, reading = capture.joints, capture.reading
+    _check_values(joints)
+    if not _MIN_FPS <= reading.fps <= _MAX_FPS:
+        raise InputError(
+            f"{reading.fps:g} frames per second; expected {_MIN_FPS} to {_MAX_FPS}: --motion-fps"
+        )
+    frames = resampled_count(len(joints), reading.fps) - 1
+    _check_length(frames)
+    needed = math.ceil(MAX_FRAMES * reading.fps / FPS) + 2  # so that a long file costs no more than it gives
+    positions = resample(joints[:needed], reading.fps)[: MAX_FRAMES + 1]
+    odd = plausible.check_body(positions, reading)
+    canonical = canonicalise(positions)
+    odd = (*odd, *plausible.check_movement(canonical, reading))
+    record = MotionRecord(joints_to_vectors(canonical, official))
+    return LoadedMotion(record, (*capture.warnings, *odd, *_note_crop(frames)))
+
+
+def _check_values(values: NDArray[np.floating]) -> None:
+    """Refuse motions (frames, ...) without frames, or with numbers that no person can have made."""
     if len(values) == 0:
         raise InputError("no frames")
     with np.errstate(invalid="ignore"):
@@ -210,22 +239,16 @@ def check_values(values: NDArray[np.floating]) -> None:
             raise InputError(f"{kind} in {frames} of {len(values)} frames")
 
 
-def stature_m(joints: NDArray[np.floating]) -> float:
-    """About how tall the body of joints (n, 22, 3) is, from the lengths of its bones."""
-    lengths = np.median(bone_lengths(joints), axis=0)
-    return float(_STATURE_PER_CHAIN * lengths[_UPRIGHT_JOINTS - 1].sum())
-
-
-def _check_length(frames: int, limits: MotionLimits) -> None:
-    if frames < limits.min_frames:
+def _check_length(frames: int) -> None:
+    if frames < _MIN_FRAMES:
         raise InputError(
-            f"too short: {frames} frames at {FPS} fps, at least {limits.min_frames} "
-            f"({limits.min_frames / FPS:g} s) are needed"
+            f"too short: {frames} frames at {FPS} fps, at least {_MIN_FRAMES} ({_MIN_FRAMES / FPS:g} s) are needed"
         )
 
 
-def _note_crop(frames: int, limits: MotionLimits) -> tuple[str, ...]:
-    kept = limits.max_frames
-    if frames <= kept:
+def _note_crop(frames: int) -> tuple[str, ...]:
+    if frames <= MAX_FRAMES:
         return ()
-    return (f"cropped from {frames} to {kept} frames ({frames / FPS:.1f} to {kept / FPS:.1f} s)",)
+    return (
+        f"cropped: from {frames} to {MAX_FRAMES} frames ({frames / FPS:.1f} to {MAX_FRAMES / FPS:.1f} s)",
+    )

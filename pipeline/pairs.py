@@ -1,44 +1,39 @@
-"""Cached features and motions in, training data out: pairs, splits, statistics, shards.
+"""A cache in, a training set out: pairs, splits, statistics, shards. Nothing is decoded, encoded or converted here.
 
-    OUT/dataset.json          what this is, how its features were made, counts
-    OUT/pairs.parquet         one row a pair
-    OUT/quarantine.parquet    one row an input that could not be used (and quarantine.csv, for people)
-    OUT/Mean.npy, Std.npy     of the training motions
-    OUT/shards/train-00000.tar ...
-
-The folder appears whole, by rename.
+The training set appears whole, by rename; :mod:`hero_core.training_set` says what is in it.
 """
 
-import csv
-import io
-import shutil
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hero_core.checkpoints import replace_folder
+from hero_core.cache import OK, Cache, Row
 from hero_core.errors import InputError
-from hero_core.files import sha256_of_file, sha256_of_json, write_json, write_text
-from hero_core.manifest import PAIRS, QUARANTINE, write_table
-from hero_core.motion.normaliser import Normaliser
-from hero_core.records import MotionRecord, Pair, Split
-from hero_core.shards import ArrayRecord, open_reader, open_writer
+from hero_core.manifest import QUARANTINE, write_table
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.progress import Progress, silent
+from hero_core.records import SPLITS, FeatureRecord, Pair, Split
+from hero_core.shards import open_writer
+from hero_core.storage import atomic_folder, read_json, sha256_of_file, write_csv
+from hero_core.training_set import (
+    DATASET_FILE,
+    QUARANTINE_FILE,
+    QUARANTINE_LIST,
+    PairRow,
+    sample_record,
+    write_description,
+    write_manifest,
+)
 from pipeline.config import PairsConfig
-from pipeline.feature_cache import OK, FeatureCache, Row
-from pipeline.motions import LoadedMotion, MotionError, load_motion
-from pipeline.sources import Source, SourcePair, SourceVideo
+from pipeline.sources import Source, SourceMotion, SourcePair, SourceVideo
 from pipeline.splits import Candidate, assign_splits, leaking_groups
 
-SCHEMA = "training-data/1"
-SPLITS: tuple[Split, ...] = ("train", "val", "test")
-MOTIONS_KEPT = 32
-"""Motions that stay in memory in case the next pair wants the same one."""
+UNKNOWN = "unknown"
 
 
 @dataclass
@@ -46,300 +41,255 @@ class PairsReport:
     """What a run did. ``sum(pairs.values()) + lost`` equals ``listed``.
 
     Attributes:
-        listed: pairs the source lists.
+        listed: pairs that the source lists; a motion of its own counts as one.
         pairs: pairs written, by split.
-        lost: pairs whose video or motion is quarantined.
-        quarantined: rows of the quarantine table, one an input.
-        warned: pairs whose motion was mended on the way, e.g. cropped to 10 s.
-        leaking_sources: source videos that the data set's own split puts both in test and in training.
+        lost: pairs whose video or motion is not in the cache, or in its quarantine.
+        reasons: why, each with how many pairs it cost.
+        videos_alone: videos that no pair uses, which stay in the cache.
+        leaking_sources: source videos that the data set's own split puts in more than one part.
     """
 
     listed: int
     pairs: Counter[str] = field(default_factory=Counter)
     lost: int = 0
-    quarantined: int = 0
-    warned: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    videos_alone: int = 0
     leaking_sources: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class _Candidate:
-    """A listed pair whose video has features."""
+class _Usable:
+    """A listed pair, and the rows of the cache that it joins."""
 
     pair: SourcePair
-    video: SourceVideo
-    feature_row: Row
+    video: SourceVideo | None
+    motion: SourceMotion
+    feature_row: Row | None
+    motion_row: Row
 
+    @property
+    def key(self) -> str:
+        return "--".join(key for key in (self.pair.video_key, self.pair.motion_key) if key)
 
-ReportProgress = Callable[[int, int], None]
+    def record(self, split: Split) -> Pair:
+        return Pair(
+            key=self.key,
+            clip_key=self.pair.video_key,
+            motion_key=self.pair.motion_key,
+            split=split,
+            broad=self.video.broad if self.video else UNKNOWN,
+            subcategory=self.video.subcategory if self.video else UNKNOWN,
+            source_video=self.video.group if self.video else self.motion.key,
+            motion_path=self.motion.relative,
+            length=self.motion_row["frames"],
+            truth=self.pair.truth,
+        )
 
 
 def build_pairs(
-    source: Source,
-    features: Path,
-    out: Path,
-    config: PairsConfig,
-    report: ReportProgress = lambda done, total: None,
+    source: Source, cache_folder: Path, out: Path, config: PairsConfig, report: Progress = silent
 ) -> PairsReport:
-    """Build the training data of ``source`` from the feature cache ``features``.
+    """Build the training set of ``source`` from what ``cache_folder`` holds of it.
 
     Raises:
-        InputError: the source lists no motions, nothing is left for training or validation, or ``out`` is
-            another kind of folder.
+        InputError: the source lists no motions, nothing is left for training or validation, or ``out`` holds
+            something that may not be replaced.
     """
     if not source.pairs:
         raise InputError(
-            f"{source.root}: lists no motions; give a pair list (CSV) or a release folder as SOURCE"
+            f"{source.opened}: lists no motions; give a pair list (CSV), a release folder or motions as SOURCE"
         )
-    _check_output(out)
-    cache = FeatureCache.open(features)
-    state = PairsReport(listed=len(source.pairs))
-    quarantine = _Quarantine()
-    motions = _Motions(config)
-    usable = _usable(source, cache, motions, quarantine, report)
-    splits = _split(usable, config, state)
-    fresh = out.with_name(f".{out.name}.partial")
-    shutil.rmtree(fresh, ignore_errors=True)
-    rows: list[dict[str, Any]] = []
-    for split in SPLITS:
-        members = sorted(
-            (c for c, s in zip(usable, splits, strict=True) if s == split), key=lambda c: _pair_key(c.pair)
+    settings = _settings(source, config)
+    _check_output(out, settings, config)
+    cache = Cache.open(cache_folder)
+    state = PairsReport(listed=len(source.pairs), videos_alone=_videos_alone(source))
+    lost: Counter[tuple[str, str, str]] = Counter()
+    usable = list(_usable(source, cache, lost))
+    state.lost = lost.total()
+    for (_, stage, reason), pairs in lost.items():
+        state.reasons[f"{stage}: {reason}"] += pairs
+    try:
+        splits = _split(usable, config, state)
+    except InputError as error:
+        _write_quarantine(out, lost)
+        raise InputError(f"{error}; what is missing and why: {out / QUARANTINE_LIST}") from None
+    with atomic_folder(out) as fresh:
+        rows = _write_shards(fresh, usable, splits, cache, config, report)
+        write_manifest(fresh, rows)
+        _write_quarantine(fresh, lost)
+        MotionStatistics.from_vectors(_training_motions(usable, splits, cache)).save(fresh)
+        write_description(
+            fresh, rows, cache.identity, **_facts(source, cache, config, rows, state, len(lost)), **settings
         )
-        rows += _write_split(fresh, split, members, cache, motions, config)
-    _finish(fresh, source, cache, config, rows, quarantine, state)
-    replace_folder(fresh, out)
     return state
 
 
-def _check_output(out: Path) -> None:
-    if out.exists() and any(out.iterdir()) and not (out / "dataset.json").is_file():
-        raise InputError(f"{out}: not empty and not training data; name another output folder")
+def _settings(source: Source, config: PairsConfig) -> dict[str, Any]:
+    """What decides a training set besides its inputs."""
+    return {
+        "name": source.name,
+        "split": config.split.model_dump(mode="json"),
+        "shards": {"format": config.shard_format, "pairs_per_shard": config.pairs_per_shard},
+    }
 
 
-class _Motions:
-    """Loads motions, remembering the last few."""
-
-    def __init__(self, config: PairsConfig) -> None:
-        self._config = config
-        self.load = lru_cache(MOTIONS_KEPT)(self._load)
-
-    def _load(self, path: Path, stated_fps: float | None) -> LoadedMotion:
-        fps = self._config.motion_fps or stated_fps
-        return load_motion(path, fps=fps, body_model=self._config.body_model)
-
-
-class _Quarantine:
-    """Inputs that could not be used, and how many pairs each cost."""
-
-    def __init__(self) -> None:
-        self._pairs: Counter[tuple[str, str, str]] = Counter()
-
-    def add(self, path: str, stage: str, reason: str) -> None:
-        self._pairs[path, stage, reason] += 1
-
-    def rows(self) -> list[dict[str, Any]]:
-        return [
-            {"path": path, "stage": stage, "reason": reason, "pairs": pairs}
-            for (path, stage, reason), pairs in sorted(self._pairs.items())
-        ]
-
-    @property
-    def lost_pairs(self) -> int:
-        return sum(self._pairs.values())
+def _check_output(out: Path, settings: Mapping[str, Any], config: PairsConfig) -> None:
+    """Refuse to replace what is not a training set, or one of other settings that was not to be replaced."""
+    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    if not names or names == {QUARANTINE_LIST, QUARANTINE_FILE}:  # of a run that failed
+        return
+    if DATASET_FILE not in names:
+        raise InputError(f"{out}: not empty and not a training set; name another output folder")
+    existing = read_json(out / DATASET_FILE)
+    changed = [name for name, value in settings.items() if existing.get(name) != value]
+    if changed and not config.overwrite:
+        raise InputError(
+            f"{out}: holds a training set with another {', '.join(changed)}; replace it with --overwrite, or name "
+            "another folder"
+        )
 
 
-def _usable(
-    source: Source, cache: FeatureCache, motions: _Motions, quarantine: _Quarantine, report: ReportProgress
-) -> list[_Candidate]:
-    """Pairs whose video has features and whose motion can be read; every other one is quarantined."""
+def _videos_alone(source: Source) -> int:
+    return len({video.key for video in source.videos} - {pair.video_key for pair in source.pairs})
+
+
+def _usable(source: Source, cache: Cache, lost: Counter[tuple[str, str, str]]) -> Iterator[_Usable]:
+    """Pairs whose video and motion are in the cache; every other one is counted with its reason."""
     videos = {video.key: video for video in source.videos}
-    rows = cache.rows()
-    usable: list[_Candidate] = []
-    for done, pair in enumerate(source.pairs, 1):
-        video = videos[pair.video_key]
-        row = rows.get(pair.video_key)
-        if row is None:
-            quarantine.add(
-                video.relative, "features", "not in the feature cache; run hero-pipeline extract again"
-            )
-        elif row["status"] != OK:
-            quarantine.add(video.relative, str(row["stage"]), str(row["reason"]))
+    motions = {motion.key: motion for motion in source.motions}
+    feature_rows, motion_rows = cache.rows("features"), cache.rows("motions")
+    missing = {
+        "features": _missing(cache, videos, feature_rows),
+        "motions": _missing(cache, motions, motion_rows),
+    }
+    for pair in source.pairs:
+        video = videos[pair.video_key] if pair.video_key else None
+        motion = motions[pair.motion_key]
+        feature_row = feature_rows.get(video.key) if video else None
+        motion_row = motion_rows.get(motion.key)
+        if video and (feature_row is None or feature_row["status"] != OK):
+            lost[_why(video, feature_row, missing["features"])] += 1
+        elif motion_row is None or motion_row["status"] != OK:
+            lost[_why(motion, motion_row, missing["motions"])] += 1
         else:
-            try:
-                motions.load(pair.motion, pair.motion_fps)
-                usable.append(_Candidate(pair, video, row))
-            except MotionError as error:
-                quarantine.add(pair.motion_relative, "motion", error.reason)
-        report(done, len(source.pairs))
-    return usable
+            yield _Usable(pair, video, motion, feature_row, motion_row)
 
 
-def _split(usable: Sequence[_Candidate], config: PairsConfig, state: PairsReport) -> list[Split]:
-    candidates = [Candidate(c.video.group, c.video.subcategory, c.pair.split) for c in usable]
+def _why(item: SourceVideo | SourceMotion, row: Row | None, missing: str) -> tuple[str, str, str]:
+    if row is None:
+        return item.relative, "cache", missing
+    return item.relative, str(row["stage"]), str(row["reason"])
+
+
+def _missing(cache: Cache, listed: Mapping[str, SourceVideo | SourceMotion], rows: Mapping[str, Row]) -> str:
+    """Why an input has no row: it was not extracted yet, or none was, because the two sides speak of other paths."""
+    again = f"run hero-pipeline extract SOURCE {cache.folder} again"
+    if not rows or listed.keys() & rows.keys():
+        return f"not in the cache; {again}"
+    ours, theirs = next(iter(listed.values())).relative, next(iter(rows.values()))["path"]
+    return (
+        f"not in the cache: nothing listed is in it, e.g. this source lists {ours!r} and the cache holds {theirs!r}; "
+        f"give the same SOURCE and --column to both commands, or {again}"
+    )
+
+
+def _split(usable: Sequence[_Usable], config: PairsConfig, state: PairsReport) -> list[Split]:
+    if not usable:
+        commonest = "; ".join(f"{count} x {reason}" for reason, count in state.reasons.most_common(3))
+        raise InputError(f"none of {state.listed} listed pairs can be used: {commonest}")
+    candidates = [
+        Candidate(
+            pair.video.group if pair.video else pair.motion.key,
+            pair.video.subcategory if pair.video else UNKNOWN,
+            pair.pair.split,
+        )
+        for pair in usable
+    ]
     splits = assign_splits(candidates, config.split)
     state.pairs = Counter(splits)
     state.leaking_sources = leaking_groups(candidates, splits)
-    for needed in ("train", "val"):
-        if not state.pairs[needed]:
-            raise InputError(
-                f"no pair is left for {needed}: {len(usable)} of {state.listed} listed pairs are usable, from "
-                f"{len({c.group for c in candidates})} source videos; add data or change the shares"
-            )
     return splits
 
 
-def _pair_key(pair: SourcePair) -> str:
-    return f"{pair.video_key}--{pair.motion_key}"
-
-
-def _write_split(
+def _write_shards(
     out: Path,
-    split: Split,
-    members: Sequence[_Candidate],
-    cache: FeatureCache,
-    motions: _Motions,
+    usable: Sequence[_Usable],
+    splits: Sequence[Split],
+    cache: Cache,
     config: PairsConfig,
-) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for number, start in enumerate(range(0, len(members), config.pairs_per_shard)):
-        path = out / "shards" / f"{split}-{number:05d}.{config.shard_format}"
-        shard_rows: list[dict[str, Any]] = []
-        with open_writer(path) as writer:
-            for candidate in members[start : start + config.pairs_per_shard]:
-                motion = motions.load(candidate.pair.motion, candidate.pair.motion_fps)
-                record = MotionRecord(
-                    candidate.pair.motion_key, motion.vectors, candidate.pair.motion_relative
-                )
-                pair = _pair(candidate, split)
-                writer.write(_sample(pair, record, candidate, cache))
-                shard_rows.append(_row(pair, record, candidate, path.name, motion.warnings))
-        digest = sha256_of_file(path)
-        rows += [row | {"shard_sha256": digest} for row in shard_rows]
+    report: Progress,
+) -> list[PairRow]:
+    rows: list[PairRow] = []
+    for split in SPLITS:
+        members = sorted((u for u, s in zip(usable, splits, strict=True) if s == split), key=lambda u: u.key)
+        for number, start in enumerate(range(0, len(members), config.pairs_per_shard)):
+            path = out / "shards" / f"{split}-{number:05d}.{config.shard_format}"
+            pairs = []
+            with open_writer(path) as writer:
+                for member in members[start : start + config.pairs_per_shard]:
+                    pair = member.record(split)
+                    features = _features(member, cache)
+                    writer.write(sample_record(pair.key, cache.motion(member.motion_row), features, pair))
+                    pairs.append(pair)
+                    report(len(rows) + len(pairs), len(usable))
+            digest = sha256_of_file(path)
+            rows += [PairRow(pair, path.name, digest) for pair in pairs]
     return rows
 
 
-def _pair(candidate: _Candidate, split: Split) -> Pair:
-    return Pair(
-        key=_pair_key(candidate.pair),
-        clip_key=candidate.video.key,
-        motion_key=candidate.pair.motion_key,
-        split=split,
-        broad=candidate.video.broad,
-        subcategory=candidate.video.subcategory,
-    )
+def _features(member: _Usable, cache: Cache) -> FeatureRecord | None:
+    return None if member.feature_row is None else cache.features(member.feature_row)
 
 
-def _sample(pair: Pair, motion: MotionRecord, candidate: _Candidate, cache: FeatureCache) -> ArrayRecord:
-    features = cache.read(candidate.feature_row)
-    arrays: dict[str, NDArray[Any]] = {
-        "frames": features.frames,
-        "global": features.global_feature,
-        "timestamps_seconds": features.timestamps_seconds,
-        "motion": motion.vectors.astype(np.float32),
+def _training_motions(
+    usable: Sequence[_Usable], splits: Sequence[Split], cache: Cache
+) -> Iterator[NDArray[np.float32]]:
+    """Every motion of the training part once, in the order of their keys; one at a time in memory."""
+    rows = {
+        member.motion.key: member.motion_row
+        for member, split in zip(usable, splits, strict=True)
+        if split == "train"
     }
-    meta = {
-        "clip_key": pair.clip_key,
-        "motion_key": pair.motion_key,
-        "broad": pair.broad,
-        "subcategory": pair.subcategory,
-    }
-    return ArrayRecord(pair.key, arrays, meta)
+    for _, row in sorted(rows.items()):
+        yield cache.motion(row).vectors
 
 
-def _row(
-    pair: Pair, motion: MotionRecord, candidate: _Candidate, shard: str, warnings: Sequence[str]
-) -> dict[str, Any]:
-    truth = candidate.pair.truth
-    return {
-        "key": pair.key,
-        "clip_key": pair.clip_key,
-        "motion_key": pair.motion_key,
-        "split": pair.split,
-        "broad": pair.broad,
-        "subcategory": pair.subcategory,
-        "source_video": candidate.video.group,
-        "motion_source": motion.source,
-        "length": motion.length,
-        "shard": shard,
-        "warnings": list(warnings),
-        "truth_reaction": truth.reaction if truth else None,
-        "truth_side": truth.side if truth else None,
-        "truth_onset_seconds": truth.onset_seconds if truth else None,
-    }
+def _write_quarantine(folder: Path, lost: Mapping[tuple[str, str, str], int]) -> None:
+    names = ("path", "stage", "reason")
+    rows = [{**dict(zip(names, key, strict=True)), "pairs": pairs} for key, pairs in sorted(lost.items())]
+    write_table(folder / QUARANTINE_FILE, QUARANTINE, rows)
+    write_csv(folder / QUARANTINE_LIST, (*names, "pairs"), rows)
 
 
-def _finish(
-    out: Path,
+def _facts(
     source: Source,
-    cache: FeatureCache,
+    cache: Cache,
     config: PairsConfig,
-    rows: Sequence[Mapping[str, Any]],
-    quarantine: _Quarantine,
+    rows: Sequence[PairRow],
     state: PairsReport,
-) -> None:
-    write_table(out / "pairs.parquet", PAIRS, rows)
-    lost = quarantine.rows()
-    write_table(out / "quarantine.parquet", QUARANTINE, lost)
-    write_text(out / "quarantine.csv", _csv(lost))
-    Normaliser.from_vectors(_training_motions(out, rows)).save(out)
-    state.lost, state.quarantined = quarantine.lost_pairs, len(lost)
-    state.warned = sum(bool(row["warnings"]) for row in rows)
-    write_json(out / "dataset.json", _description(source, cache, config, rows, state))
-
-
-def _training_motions(out: Path, rows: Sequence[Mapping[str, Any]]) -> Iterator[NDArray[np.float32]]:
-    """Every motion of the training part once, read back from the shards, so that memory stays small."""
-    seen: set[str] = set()
-    by_shard: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for row in rows:
-        if row["split"] == "train" and row["motion_key"] not in seen:
-            seen.add(row["motion_key"])
-            by_shard[row["shard"]].append(row)
-    for shard, members in by_shard.items():
-        reader = open_reader(out / "shards" / shard)
-        for row in members:
-            yield np.asarray(reader[row["key"]].arrays["motion"])
-
-
-def _csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    buffer = io.StringIO()
-    table = csv.DictWriter(buffer, ("path", "stage", "reason", "pairs"), lineterminator="\n")
-    table.writeheader()
-    table.writerows(rows)
-    return buffer.getvalue()
-
-
-def _description(
-    source: Source,
-    cache: FeatureCache,
-    config: PairsConfig,
-    rows: Sequence[Mapping[str, Any]],
-    state: PairsReport,
+    quarantined: int,
 ) -> dict[str, Any]:
-    protocol = (
-        "stated by the data set"
-        if any(pair.split for pair in source.pairs)
-        else ("seen / unseen" if config.split.unseen else "4:1 within each subcategory")
-    )
-    shards = sorted({(row["shard"], row["shard_sha256"]) for row in rows})
+    pairs = [row.pair for row in rows]
+    provenances = cache.provenances()
     return {
-        "schema": SCHEMA,
-        "name": source.name,
         "statement": source.statement,
-        "encoder": cache.fingerprint.encoder.model_dump(mode="json"),
-        "features": cache.fingerprint.model_dump(mode="json"),
-        "features_fingerprint": cache.fingerprint.id,
-        "fingerprint": sha256_of_json({"features": cache.fingerprint.id, "shards": shards})[:16],
-        "protocol": protocol,
-        "split": config.split.model_dump(mode="json"),
+        "encoder_statement": " ".join(sorted({made.statement for made in provenances})) or None,
+        "provenance": [made.model_dump(mode="json") for made in provenances],
+        "protocol": _protocol(source, config),
         "leaking_sources": state.leaking_sources,
         "counts": {
             "listed_pairs": state.listed,
             "pairs": {split: state.pairs[split] for split in SPLITS},
             "lost_pairs": state.lost,
-            "quarantined_inputs": state.quarantined,
-            "clips": len({row["clip_key"] for row in rows}),
-            "motions": len({row["motion_key"] for row in rows}),
-            "reactions": len({row["truth_reaction"] for row in rows} - {None}),
+            "quarantined_inputs": quarantined,
+            "clips": len({pair.clip_key for pair in pairs} - {None}),
+            "motions": len({pair.motion_key for pair in pairs}),
+            "reactions": len({pair.truth.reaction for pair in pairs if pair.truth}),
         },
     }
+
+
+def _protocol(source: Source, config: PairsConfig) -> str:
+    if any(pair.split for pair in source.pairs):
+        return "stated by the data set"
+    return "seen / unseen" if config.split.unseen else "4:1 within each subcategory"

@@ -1,21 +1,19 @@
-"""Does a folder hold what its manifest says? Bytes, addresses, shapes, numbers, fingerprints, counts."""
+"""Does a folder hold what its manifest says? Bytes, addresses, shapes, numbers, identities, counts."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from hero_core.cache import CACHE_FILE, KINDS, OK, Cache, Kind, Row
 from hero_core.errors import HeroError, InputError
-from hero_core.files import read_json, sha256_of_file
-from hero_core.manifest import PAIRS, read_table
-from hero_core.motion.normaliser import Normaliser
-from hero_core.records import MotionRecord
-from hero_core.shards import ArrayRecord, ShardReader, open_reader
-from pipeline.feature_cache import OK, FeatureCache, clip_fingerprint, feature_record
-from pipeline.pairs import SCHEMA as TRAINING_DATA_SCHEMA
+from hero_core.progress import Progress, silent
+from hero_core.records import SPLITS, FeatureRecord, MotionRecord
+from hero_core.shards import ShardReader, open_reader
+from hero_core.storage import sha256_of_file
+from hero_core.training_set import DATASET_FILE, PairRow, Samples, TrainingSet
 
 GLOBAL_TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
 """How far the stored global vector may be from the mean of the stored frames, relative to its largest value."""
@@ -42,148 +40,155 @@ class VerifyReport:
     problems: tuple[Problem, ...]
 
 
-ReportProgress = Callable[[int, int], None]
+@dataclass(frozen=True)
+class _Entry:
+    """A record that a manifest names: where it should be, and what looks at it."""
+
+    name: str
+    shard: Path
+    sha256: str
+    check: Callable[[], Iterator[str]]
 
 
-def verify(folder: Path, report: ReportProgress = lambda done, total: None) -> VerifyReport:
-    """Verify a feature cache or a training data folder.
+def verify(folder: Path, report: Progress = silent) -> VerifyReport:
+    """Verify a cache or a training set.
 
     Raises:
         InputError: the folder is neither.
     """
-    if (folder / "extract.json").is_file():
-        return _verify_features(folder, report)
-    if (folder / "dataset.json").is_file():
-        return _verify_training_data(folder, report)
-    raise InputError(f"{folder}: neither a feature cache (extract.json) nor training data (dataset.json)")
+    if (folder / CACHE_FILE).is_file():
+        return _verify_cache(Cache.open(folder), report)
+    if (folder / DATASET_FILE).is_file():
+        return _verify_training_set(TrainingSet(folder), report)
+    raise InputError(f"{folder}: neither a cache ({CACHE_FILE}) nor a training set ({DATASET_FILE})")
 
 
-def _verify_features(folder: Path, report: ReportProgress) -> VerifyReport:
-    cache = FeatureCache.open(folder)
-    every = cache.rows()
-    rows = [row for row in every.values() if row["status"] == OK]
-    problems = list(_stray_shards(folder, {row["shard"] for row in rows}))
-    for row in every.values():
-        if row["status"] != OK and not row["reason"]:
-            problems.append(Problem(folder / "manifest", f"{row['key']}: quarantined without a reason"))
-        if row["fingerprint"] != cache.fingerprint.id:
-            problems.append(
-                Problem(
-                    folder / "manifest",
-                    f"{row['key']}: made by {row['fingerprint']}, not {cache.fingerprint.id}",
-                )
-            )
-
-    def check(row: Mapping[str, Any], record: ArrayRecord) -> Iterator[str]:
-        features = feature_record(record)
-        expected = clip_fingerprint(cache.fingerprint, row["sha256"])
-        if features.fingerprint != expected:
-            yield f"fingerprint {features.fingerprint}, expected {expected}"
-        if features.frames.shape[1] != row["dim"] or str(features.frames.dtype) != row["dtype"]:
-            yield f"{features.frames.shape} {features.frames.dtype}, manifest says {row['dim']} {row['dtype']}"
-        if list(features.timestamps_seconds) != row["timestamps_seconds"]:
-            yield "timestamps differ from the manifest"
-        yield from _check_global(record)
-
-    problems += _check_records(folder, rows, check, report)
-    return VerifyReport("feature cache", len(rows), len({row["shard"] for row in rows}), tuple(problems))
-
-
-def _verify_training_data(folder: Path, report: ReportProgress) -> VerifyReport:
-    description = read_json(folder / "dataset.json")
+def _verify_cache(cache: Cache, report: Progress) -> VerifyReport:
     problems: list[Problem] = []
-    if description.get("schema") != TRAINING_DATA_SCHEMA:
-        problems.append(
-            Problem(
-                folder / "dataset.json",
-                f"version {description.get('schema')!r}, not {TRAINING_DATA_SCHEMA!r}",
-            )
-        )
-    rows = read_table(folder / "pairs.parquet", PAIRS)
-    problems += _stray_shards(folder, {row["shard"] for row in rows})
-    problems += _check_counts(folder, description, rows)
-    Normaliser.load(folder)
-
-    def check(row: Mapping[str, Any], record: ArrayRecord) -> Iterator[str]:
-        motion = MotionRecord(row["motion_key"], np.asarray(record.arrays["motion"]), row["motion_source"])
-        if motion.length != row["length"]:
-            yield f"motion of {motion.length} frames, manifest says {row['length']}"
-        yield from _check_global(record)
-
-    problems += _check_records(folder, rows, check, report)
-    return VerifyReport("training data", len(rows), len({row["shard"] for row in rows}), tuple(problems))
+    entries: list[_Entry] = []
+    for kind in KINDS:
+        for row in cache.rows(kind).values():
+            problems += [
+                Problem(cache.folder / "manifest", f"{row['path']}: {what}")
+                for what in _row(cache, kind, row)
+            ]
+            if row["status"] == OK:
+                entries.append(_cache_entry(cache, kind, row))
+    problems += _strays(cache.folder, entries)
+    problems += _check_entries(entries, report)
+    return VerifyReport("cache", len(entries), len({e.shard for e in entries}), tuple(problems))
 
 
-def _check_counts(
-    folder: Path, description: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> Iterator[Problem]:
-    counts = description.get("counts", {})
-    pairs = Counter(row["split"] for row in rows)
-    if {split: pairs[split] for split in ("train", "val", "test")} != counts.get("pairs"):
-        yield Problem(
-            folder / "pairs.parquet", f"holds {dict(pairs)}, dataset.json says {counts.get('pairs')}"
-        )
-    if len(rows) + counts.get("lost_pairs", 0) != counts.get("listed_pairs"):
-        yield Problem(folder / "dataset.json", "pairs written and lost do not add up to the pairs listed")
-    sides: dict[str, set[bool]] = {}
-    for row in rows:
-        sides.setdefault(row["source_video"], set()).add(row["split"] == "test")
-    for source_video, both in sides.items():
-        if len(both) == 2 and source_video not in description.get("leaking_sources", []):
-            yield Problem(folder / "pairs.parquet", f"source video {source_video} is in test and in training")
+def _row(cache: Cache, kind: Kind, row: Row) -> Iterator[str]:
+    if row["status"] != OK and not row["reason"]:
+        yield "in quarantine without a reason"
+    expected = cache.identity.id if cache.identity else None
+    if kind == "features" and row["made_by"] != expected:
+        yield f"made by {row['made_by']}, not {expected}"
 
 
-def _check_global(record: ArrayRecord) -> Iterator[str]:
-    frames, stated = record.arrays["frames"], record.arrays["global"]
-    if not (np.isfinite(frames).all() and np.isfinite(stated).all()):
-        yield "features hold NaN or infinite values"
+def _cache_entry(cache: Cache, kind: Kind, row: Row) -> _Entry:
+    def check() -> Iterator[str]:
+        if kind == "features":
+            yield from _check_features(cache, cache.features(row))
+        elif (length := cache.motion(row).length) != row["frames"]:
+            yield f"motion of {length} frames, the manifest says {row['frames']}"
+
+    return _Entry(row["path"], cache.shard_path(row["shard"]), row["shard_sha256"], check)
+
+
+def _check_features(cache: Cache, features: FeatureRecord) -> Iterator[str]:
+    if cache.identity is None:
+        yield "features in a cache that says it has none"
         return
-    mean = frames.astype(np.float64).mean(axis=0)  # (d,)
-    error = float(np.abs(mean - stated).max() / max(np.abs(mean).max(), 1e-6))
-    if error > GLOBAL_TOLERANCE[str(frames.dtype)]:
+    dim, dtype = cache.identity.encoder.architecture["out_dim"], cache.identity.storage_dtype
+    if features.frames.shape[1] != dim or str(features.frames.dtype) != dtype:
+        yield f"features {features.frames.shape} {features.frames.dtype}, {CACHE_FILE} says {dim} {dtype}"
+    yield from _check_global(features)
+
+
+def _check_global(features: FeatureRecord) -> Iterator[str]:
+    mean = features.frames.astype(np.float64).mean(axis=0)  # (d,)
+    error = float(np.abs(mean - features.global_feature).max() / max(np.abs(mean).max(), 1e-6))
+    if error > GLOBAL_TOLERANCE[str(features.frames.dtype)]:
         yield f"global vector is off the mean of the frames by {error:.1e} of its largest value"
 
 
-def _stray_shards(folder: Path, known: set[str]) -> Iterator[Problem]:
-    for path in sorted((folder / "shards").glob("*")):
-        if path.name not in known:
-            yield Problem(
-                path, "no manifest row points into this file; a killed run left it, run the command again"
+def _verify_training_set(data: TrainingSet, report: Progress) -> VerifyReport:
+    readers = {row.shard: open_reader(data.shard_path(row.shard)) for row in data.rows}
+    entries = [_sample_entry(data, row, readers) for row in data.rows]
+    problems = [*_strays(data.folder, entries), *_check_counts(data), *_check_statistics(data)]
+    problems += _check_entries(entries, report)
+    return VerifyReport("training set", len(entries), len(readers), tuple(problems))
+
+
+def _sample_entry(data: TrainingSet, row: PairRow, readers: Mapping[str, ShardReader]) -> _Entry:
+    def check() -> Iterator[str]:
+        (sample,) = Samples([row], readers)
+        MotionRecord(sample.motion)
+        if sample.features is not None:
+            stored = readers[row.shard][row.pair.key].arrays
+            yield from _check_global(
+                FeatureRecord(stored["frames"], stored["global"], stored["timestamps_seconds"])
             )
 
+    return _Entry(row.pair.key, data.shard_path(row.shard), row.shard_sha256, check)
 
-def _check_records(
-    folder: Path,
-    rows: Sequence[Mapping[str, Any]],
-    check: Callable[[Mapping[str, Any], ArrayRecord], Iterator[str]],
-    report: ReportProgress,
-) -> list[Problem]:
+
+def _check_counts(data: TrainingSet) -> Iterator[Problem]:
+    counts = data.description.get("counts", {})
+    pairs = Counter(row.pair.split for row in data.rows)
+    path = data.folder / DATASET_FILE
+    if {split: pairs[split] for split in SPLITS} != counts.get("pairs"):
+        yield Problem(path, f"says {counts.get('pairs')}, the manifest holds {dict(pairs)}")
+    if len(data.rows) + counts.get("lost_pairs", 0) != counts.get("listed_pairs"):
+        yield Problem(path, "pairs written and lost do not add up to the pairs listed")
+    sides: dict[str, set[bool]] = {}
+    for row in data.rows:
+        sides.setdefault(row.pair.source_video, set()).add(row.pair.split == "test")
+    for source_video, both in sides.items():
+        if len(both) == 2 and source_video not in data.description.get("leaking_sources", []):
+            yield Problem(path, f"source video {source_video} is in test and in training")
+
+
+def _check_statistics(data: TrainingSet) -> Iterator[Problem]:
+    try:
+        data.statistics()
+    except HeroError as error:
+        yield Problem(data.folder, str(error))
+
+
+def _strays(folder: Path, entries: Sequence[_Entry]) -> Iterator[Problem]:
+    known = {entry.shard for entry in entries}
+    for path in sorted((folder / "shards").glob("*")):
+        if path not in known:
+            yield Problem(path, "no row points into this file; a killed run left it, run the command again")
+
+
+def _check_entries(entries: Sequence[_Entry], report: Progress) -> list[Problem]:
     problems: list[Problem] = []
-    readers: dict[str, ShardReader | None] = {}
-    for done, row in enumerate(rows, 1):
-        path = folder / "shards" / row["shard"]
-        if row["shard"] not in readers:
-            wrong = _check_bytes(path, row["shard_sha256"])
-            problems += [Problem(path, wrong)] if wrong else []
-            readers[row["shard"]] = open_reader(path) if path.is_file() else None
-        reader = readers[row["shard"]]
-        if reader is not None:
-            try:
-                problems += [
-                    Problem(path, f"{row['key']}: {what}") for what in check(row, reader[row["key"]])
-                ]
-            except (HeroError, KeyError) as error:
-                problems.append(Problem(path, f"{row['key']}: {error}"))
-        report(done, len(rows))
+    found: dict[Path, str | None] = {}
+    for done, entry in enumerate(entries, 1):
+        if entry.shard not in found:
+            found[entry.shard] = sha256_of_file(entry.shard) if entry.shard.is_file() else None
+            problems += [
+                Problem(entry.shard, what) for what in _check_bytes(found[entry.shard], entry.sha256)
+            ]
+        if found[entry.shard] is not None:
+            problems += [Problem(entry.shard, f"{entry.name}: {what}") for what in _checked(entry)]
+        report(done, len(entries))
     return problems
 
 
-def _check_bytes(path: Path, expected_sha256: str) -> str | None:
-    if not path.is_file():
-        return "missing, though the manifest points into it"
-    found = sha256_of_file(path)
-    return (
-        None
-        if found == expected_sha256
-        else f"sha256 {found[:12]}…, the manifest says {expected_sha256[:12]}…"
-    )
+def _check_bytes(found: str | None, expected: str) -> Iterator[str]:
+    if found is None:
+        yield "missing, though the manifest points into it"
+    elif found != expected:
+        yield f"sha256 {found[:12]}…, the manifest says {expected[:12]}…"
+
+
+def _checked(entry: _Entry) -> list[str]:
+    try:
+        return list(entry.check())
+    except (HeroError, KeyError) as error:
+        return [str(error)]

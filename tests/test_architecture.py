@@ -43,7 +43,7 @@ def test_nobody_imports_a_sibling(package: str, forbidden: set[str]) -> None:
 
 def test_av_is_in_one_file() -> None:
     users = {path for package in PACKAGES for path in sources(package) if "av" in dict(imports(path))}
-    assert users == {REPOSITORY / "pipeline" / "decode.py"}
+    assert users == {REPOSITORY / "pipeline" / "decode" / "video.py"}
 
 
 def test_typer_and_rich_are_in_cli_files() -> None:
@@ -102,9 +102,66 @@ def test_the_trainer_works_without_video_libraries(module: str) -> None:
 
 
 def test_the_training_loop_cannot_open_the_test_split() -> None:
-    openers = [
-        path
-        for path in sources("trainer")
-        if "trainer.eval.held_out" in path.read_text(encoding="utf-8") and path.parent.name != "eval"
-    ]
-    assert openers == [], "only trainer/eval may import the test split"
+    """Outside trainer/eval nothing imports the evaluation, asks for held-out pairs, or names the test split."""
+    for path in sources("trainer"):
+        if path.parent.name == "eval":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            where = f"{path}:{getattr(node, 'lineno', 0)}"
+            if isinstance(node, ast.ImportFrom):
+                assert not f"{node.module}.".startswith("trainer.eval."), f"{where} imports the evaluation"
+            if isinstance(node, ast.Import):
+                assert not any(f"{a.name}.".startswith("trainer.eval.") for a in node.names), (
+                    f"{where} imports the evaluation"
+                )
+            if isinstance(node, ast.Attribute):
+                assert node.attr not in {"held_out", "rows_of"}, f"{where} opens held-out pairs"
+            if isinstance(node, ast.Constant):
+                assert node.value != "test", f"{where} names the test split"
+
+
+def test_facts_of_the_motion_format_stand_in_one_place() -> None:
+    """263 values, and the names of 20 fps and of four frames per token, are written once."""
+    for package in PACKAGES:
+        for path in sources(package):
+            if path == REPOSITORY / "hero_core" / "motion" / "format.py":
+                continue
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            numbers = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+            assert 263 not in numbers, f"{path} writes 263 itself; use hero_core.motion.format"
+            names = {
+                target.id
+                for node in tree.body
+                if isinstance(node, ast.Assign)
+                for target in node.targets
+                if isinstance(target, ast.Name)
+            }
+            repeated = names & {
+                "FPS",
+                "MOTION_FPS",
+                "JOINT_COUNT",
+                "MOTION_DIM",
+                "UNIT_FRAMES",
+                "UNIT_LENGTH",
+            }
+            assert not repeated, f"{path} states {repeated} again"
+
+
+@pytest.mark.parametrize(
+    ("function", "place"),
+    [
+        ("csv.writer", "hero_core/storage.py"),
+        ("csv.DictWriter", "hero_core/storage.py"),
+        ("torch.load", "hero_core/models/weights.py"),
+        ("torch.cuda.is_available", "hero_core/device.py"),
+    ],
+)
+def test_one_place_for_one_job(function: str, place: str) -> None:
+    users = {
+        path.relative_to(REPOSITORY).as_posix()
+        for package in PACKAGES
+        for path in sources(package)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function
+    }
+    assert users <= {place}

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from hero_core.motion.bvh import read_bvh
 from pipeline.cli import app as pipeline_app
-from pipeline.decode import decode_clip
-from pipeline.react_cli import app as react_app
+from pipeline.decode.video import decode_clip
+from pipeline.react.cli import app as react_app
 from trainer.cli import app as train_app
 from trainer.eval.cli import app as eval_app
 
@@ -65,7 +65,7 @@ def test_reaction_to_a_new_clip(home: Path) -> None:
 
 
 def test_resume_of_a_finished_run_changes_nothing(home: Path) -> None:
-    weights = home / "run" / "masked" / "best" / "model.safetensors"
+    weights = home / "run" / "masked" / "best.safetensors"
     before = weights.read_bytes()
     assert "finished already" in invoke(train_app, ["all", home / "data", "--out", home / "run", "--resume"])
     assert weights.read_bytes() == before

@@ -1,36 +1,66 @@
 """The ``hero-train`` command."""
 
+import copy
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import torch
 import typer
+from typer.core import TyperGroup
 
-from hero_core.cli import console, error_console, progress, run
-from hero_core.errors import ConfigError, InputError
-from hero_core.official.convert import import_official
-from hero_core.official.finding import Which
-from trainer.config import Preset, TaskName, TrainConfig, load_train_config
+from hero_core.cli import VersionOption, console, error_console, progress, run
+from hero_core.device import DeviceName, choose_device
+from hero_core.errors import ConfigError
+from hero_core.models.base import part_names
+from hero_core.official.find import Which
+from hero_core.official.import_run import import_official
+from hero_core.progress import Progress
+from hero_core.runs import EVALUATOR
+from hero_core.training_set import TrainingSet
+from trainer.config import DEFAULT_GENERATOR, TrainConfig, load_train_config, preset_of, presets
+from trainer.explain import explained
+from trainer.folder import PartFolder, settings_for
 from trainer.loop import StoppedError
-from trainer.run_folder import RunFolder
-from trainer.runner import TASKS, Request, train_task
+from trainer.runs import Request, check, part_class, take_part, train_part
 
 EXIT_STOPPED = 130
-DEFAULT_PRESET: Preset = "paper"
+ALL = "all"
+
+
+class _Parts(TyperGroup):
+    """The command line with one command for every part of every generator; they are all the same one."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        train = self.commands.pop("train")
+        helps = {
+            **{name: f"Train {name}, a part of the generator." for name in part_names()},
+            EVALUATOR: "Train an evaluator, where the official one is not to be had.",
+            ALL: "Train all parts and the evaluator, one after another; --resume skips what is finished.",
+        }
+        for name, text in reversed(helps.items()):
+            command = copy.copy(train)
+            command.name, command.help = name, text
+            self.commands = {name: command, **self.commands}
+
 
 app = typer.Typer(
-    help="Shards in, weights out. Each task of a run gets a folder that explains itself and can be resumed.",
+    cls=_Parts,
+    help="Training sets in, weights out. Each part of a run gets a folder that explains itself and can be resumed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
-Device = Literal["auto", "cpu", "cuda"]
-DataArgument = Annotated[Path, typer.Argument(help="Training data that hero-pipeline build-pairs made.")]
-OutOption = Annotated[Path, typer.Option("--out", help="Run folder; the tasks of a run share it.")]
+GeneratorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--generator", help=f"What to train, {DEFAULT_GENERATOR} unless named; an existing run keeps its own."
+    ),
+]
 PresetOption = Annotated[
-    Preset | None, typer.Option(help="Settings to start from: paper (the default), or demo for small models.")
+    str | None,
+    typer.Option(help="Settings to start from: for hero, paper (the default), or demo for small models."),
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings that replace the preset's.")
@@ -39,18 +69,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="One setting, e.g. --set masked.training.steps=500; repeatable."),
 ]
-ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with this run exactly where it stopped, with its settings.")
-]
-DeviceOption = Annotated[Device, typer.Option(help="Where to compute.")]
-SeedOption = Annotated[int | None, typer.Option(min=0, help="Of weights, order, crops, masks and dropout.")]
-FinetuneOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--finetune",
-        help="Run or checkpoint whose tokenizer to start from; its model settings and statistics come along.",
-    ),
-]
 
 
 def main() -> None:
@@ -58,83 +76,70 @@ def main() -> None:
     run(app)
 
 
-@app.command("rvq")
-def rvq_command(
-    data: DataArgument,
-    out: OutOption,
+@app.callback()
+def _hero_train(version: VersionOption = False) -> None:
+    pass
+
+
+@app.command("train")
+def train_command(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="Training set that hero-pipeline build-pairs made.")],
+    out: Annotated[Path, typer.Option("--out", help="Run folder; the parts of a run share it.")],
+    generator: GeneratorOption = None,
     preset: PresetOption = None,
     config: ConfigOption = None,
     settings: SetOption = None,
-    resume: ResumeOption = False,
-    device: DeviceOption = "auto",
-    seed: SeedOption = None,
-    finetune: FinetuneOption = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with this run exactly where it stopped, with its settings; more steps extend it.",
+        ),
+    ] = False,
+    device: Annotated[DeviceName, typer.Option(help="Where to compute.")] = "auto",
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Of weights, order, crops, masks and dropout.")
+    ] = None,
+    finetune: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run or checkpoint whose tokenizer to start from; its model settings and statistics come along."
+        ),
+    ] = None,
+    parts_from: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run to copy from: parts that come before, and those that would come out the same."
+        ),
+    ] = None,
 ) -> None:
-    """Train the motion tokenizer (RVQ-VAE)."""
-    choice = _Choice(preset, config, settings or [], seed)
-    _train(["rvq"], data, out, choice, resume, device, finetune)
+    """Train one part of a generator, or all."""
+    word = str(context.info_name)
+    overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
+    training_set, computing = TrainingSet(data), choose_device(device)
 
+    def request(name: str) -> Request:
+        chosen, origin = settings_for(name, out, generator, preset, config, overrides, parts_from)
+        return Request(training_set, out, chosen, computing, origin, resume, finetune)
 
-@app.command("masked")
-def masked_command(
-    data: DataArgument,
-    out: OutOption,
-    preset: PresetOption = None,
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    resume: ResumeOption = False,
-    device: DeviceOption = "auto",
-    seed: SeedOption = None,
-) -> None:
-    """Train the masked transformer, on the tokens of the run's tokenizer."""
-    _train(["masked"], data, out, _Choice(preset, config, settings or [], seed), resume, device)
-
-
-@app.command("residual")
-def residual_command(
-    data: DataArgument,
-    out: OutOption,
-    preset: PresetOption = None,
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    resume: ResumeOption = False,
-    device: DeviceOption = "auto",
-    seed: SeedOption = None,
-) -> None:
-    """Train the residual transformer, on the tokens of the run's tokenizer."""
-    _train(["residual"], data, out, _Choice(preset, config, settings or [], seed), resume, device)
-
-
-@app.command("evaluator")
-def evaluator_command(
-    data: DataArgument,
-    out: OutOption,
-    preset: PresetOption = None,
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    resume: ResumeOption = False,
-    device: DeviceOption = "auto",
-    seed: SeedOption = None,
-) -> None:
-    """Train an evaluator, where the official one is not to be had."""
-    _train(["evaluator"], data, out, _Choice(preset, config, settings or [], seed), resume, device)
-
-
-@app.command("all")
-def all_command(
-    data: DataArgument,
-    out: OutOption,
-    preset: PresetOption = None,
-    config: ConfigOption = None,
-    settings: SetOption = None,
-    resume: ResumeOption = False,
-    device: DeviceOption = "auto",
-    seed: SeedOption = None,
-    finetune: FinetuneOption = None,
-) -> None:
-    """Train rvq, masked, residual and evaluator, one after another; --resume skips what is finished."""
-    choice = _Choice(preset, config, settings or [], seed)
-    _train(TASKS, data, out, choice, resume, device, finetune)
+    whole = request(word)
+    names = _names(word, whole)
+    requests = {name: request(name) for name in names}
+    earlier = _earlier(names, whole.config) if parts_from else []
+    for index, name in enumerate(names):  # refuse before the first part has trained for hours
+        check(name, requests[name], [*earlier, *names[:index]])
+    unforeseen = word == ALL and preset is None and computing.type == "cpu"
+    if unforeseen and not resume:
+        _announce(whole)
+    for name in earlier:
+        if parts_from and take_part(name, whole, parts_from, only_same=False):
+            _say(f"{name}: taken from {parts_from}")
+    for name in names:
+        if parts_from and take_part(name, requests[name], parts_from, only_same=True):
+            _say(f"{name}: taken from {parts_from}, as training here would give the same")
+        else:
+            _train(name, requests[name], word, measured=unforeseen)
 
 
 @app.command("import-official")
@@ -150,80 +155,95 @@ def import_command(
     which: Annotated[Which, typer.Option(help="Which of a model's files to take.")] = "best",
 ) -> None:
     """Convert checkpoints of the official release to a run folder."""
-    report = import_official(source, out, dict(map(_name, names or [])), which)
-    for line in report.lines():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    for line in import_official(source, out, dict(map(_name, names or [])), which).lines():
+        _say(line)
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """The settings that were asked for."""
-
-    preset: Preset | None
-    file: Path | None
-    overrides: Sequence[str]
-    seed: int | None
-
-    @property
-    def made(self) -> bool:
-        return bool(self.preset or self.file or self.overrides or self.seed is not None)
-
-    def config(self) -> TrainConfig:
-        seed = [] if self.seed is None else [f"seed={self.seed}"]
-        return load_train_config(self.preset or DEFAULT_PRESET, self.file, [*self.overrides, *seed])
-
-    def origin(self) -> dict[str, Any]:
-        return {
-            "preset": self.preset or DEFAULT_PRESET,
-            "file": str(self.file.resolve()) if self.file else None,
-            "overrides": list(self.overrides),
-        }
+@app.command("settings")
+def settings_command(generator: GeneratorOption = None, preset: PresetOption = None) -> None:
+    """Print all settings as TOML, each explained; edited, it is a file for --config."""
+    config = load_train_config(generator, preset)
+    name = preset_of(config.generator, preset)
+    words = f"--generator {config.generator}" + (f" --preset {name}" if name else "")
+    typer.echo(
+        f"# Change or remove lines, then: hero-train {ALL} DATA --out RUN {words} --config THIS_FILE\n"
+    )
+    typer.echo(explained(config), nl=False)
 
 
-def _train(
-    tasks: Sequence[TaskName],
-    data: Path,
-    out: Path,
-    choice: _Choice,
-    resume: bool,
-    device: Device,
-    finetune: Path | None = None,
-) -> None:
-    if not resume:  # refuse before the first task has run for hours
-        for task in tasks:
-            RunFolder(out, task).prepare(resume)
-    computing = _device(device)
-    for task in tasks:
-        config, origin = _settings(task, out, choice, resume)
-        request = Request(data, out, config, origin, computing, resume, finetune)
-        folder = RunFolder(out, task)
-        try:
-            with progress(task) as report:
-                best = train_task(task, request, report)
-        except StoppedError as stopped:
-            command = "all" if len(tasks) > 1 else task
-            advice = f"go on with: hero-train {command} {data} --out {out} --resume"
-            error_console.print(f"{stopped}; {advice}", highlight=False, markup=False, soft_wrap=True)
-            raise typer.Exit(EXIT_STOPPED) from None
-        result = f"best at step {best.step}, {best.value:.4g}" if best else "finished already"
-        console.print(f"{task}: {result}, {folder.best}", highlight=False, markup=False, soft_wrap=True)
+def _names(word: str, request: Request) -> tuple[str, ...]:
+    """Parts that a word on the command line means.
+
+    Raises:
+        ConfigError: the generator has no such part, or none of them can be fine-tuned.
+    """
+    config = request.config
+    if word not in (ALL, *config.names):
+        raise ConfigError(f"{config.generator} has no part {word}; it has {', '.join(config.names)}")
+    names = config.names if word == ALL else (word,)
+    if request.finetune and not any(part_class(config, name).trained_on == "windows" for name in names):
+        raise ConfigError(f"--finetune starts a tokenizer from another one, and {word} is none")
+    return names
 
 
-def _settings(task: TaskName, out: Path, choice: _Choice, resume: bool) -> tuple[TrainConfig, dict[str, Any]]:
-    """What was asked for; a resumed run that was asked for nothing keeps its settings, a new task those of its run."""
-    if resume and not choice.made:
-        for folder in (RunFolder(out, name) for name in (task, *TASKS)):
-            stored = folder.stored_config()
-            if stored is not None:
-                return stored, dict(folder.description()["settings_from"])
-    return choice.config(), choice.origin()
+def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:
+    """Parts of the generator before the last one of ``names`` that are not among them."""
+    parts = [name for name in config.names if name != EVALUATOR]
+    last = max((parts.index(name) for name in names if name in parts), default=0)
+    return [name for name in parts[:last] if name not in names]
 
 
-def _device(name: Device) -> torch.device:
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise InputError("--device cuda: this machine, or this build of torch, has no CUDA device")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")
+def _train(name: str, request: Request, word: str, measured: bool) -> None:
+    try:
+        with progress(name) as report:
+            best = train_part(name, request, _Measured(name, report) if measured else report)
+    except StoppedError as stopped:
+        command = f"hero-train {word} {request.data.folder} --out {request.out} --resume"
+        error_console.print(
+            f"{stopped}; go on with: {command}", highlight=False, markup=False, soft_wrap=True
+        )
+        raise typer.Exit(EXIT_STOPPED) from None
+    result = f"best at step {best.step}, {best.value:.4g}" if best else "finished already"
+    _say(f"{name}: {result}, {PartFolder(request.out, name).best}")
+
+
+def _announce(request: Request) -> None:
+    config = request.config
+    names = ", ".join(config.names)
+    others = [name for name in presets(config.generator) if name != request.settings_from["preset"]]
+    _say(
+        f"Training {names} of {config.generator} one after another, on the CPU; each says how long it takes."
+    )
+    _say(f"Settings: {request.settings_from['preset'] or 'the defaults'}; Ctrl-C stops, --resume goes on.")
+    if "demo" in others:
+        _say("For small models, which train in minutes, choose --preset demo.")
+
+
+class _Measured:
+    """Passes progress on, and says after a few steps how long all of them will take."""
+
+    STEPS = 5
+
+    def __init__(self, name: str, report: Progress) -> None:
+        self._name, self._report = name, report
+        self._first: tuple[int, float] | None = None
+
+    def __call__(self, done: int, total: int, note: str = "") -> None:
+        self._report(done, total, note)
+        now = time.monotonic()
+        self._first = self._first or (done, now)
+        step, began = self._first
+        if done - step == self.STEPS - 1:
+            seconds = (now - began) / (self.STEPS - 1)
+            left = _duration(seconds * (total - done))
+            _say(f"{self._name}: {total} steps of {seconds:.2g} s, about {left} to go")
+
+
+def _duration(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def _name(text: str) -> tuple[str, str]:
@@ -231,3 +251,7 @@ def _name(text: str) -> tuple[str, str]:
     if not separator:
         raise ConfigError(f"--name {text!r}: write it as kind=name, e.g. --name residual=rtrans_name")
     return kind, name
+
+
+def _say(line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)

@@ -1,37 +1,50 @@
-"""Settings of training. Two presets: ``paper``, and ``demo``, the same method with small models and few steps."""
+"""Settings of training: the same ones for every generator, its own, and a section for each of its parts."""
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from hero_core.config import Config, load_config
-from hero_core.files import sha256_of_json
+from hero_core.config import Config, merged, parse_config, read_settings
+from hero_core.errors import ConfigError
+from hero_core.fingerprint import differences
+from hero_core.models import generators  # noqa: F401  registers them
+from hero_core.models.base import generator_class
 from hero_core.models.evaluator import EvaluatorConfig
-from hero_core.models.masked import MaskedConfig
-from hero_core.models.residual import ResidualConfig
-from hero_core.models.rvq import RvqConfig
-from trainer.data import Selection
-from trainer.draws import UNIT_FRAMES
+from hero_core.motion.format import FRAMES_PER_TOKEN
+from hero_core.runs import EVALUATOR
+from hero_core.storage import sha256_of_json
+from hero_core.training_set import Selection
 from trainer.schedules import ScheduleConfig
 
-Preset = Literal["paper", "demo"]
-TaskName = Literal["rvq", "masked", "residual", "evaluator"]
+DEFAULT_GENERATOR = "hero"
+DEFAULT_PRESET = "paper"
+
+LENGTH = ("steps", "epochs")
+"""Settings that say how long a part is trained; more of them extends a run."""
+
+_HOW_OFTEN = ("log_every_steps", "save_every_steps")
+_COMMON = ("seed", "selection", "feat_bias")
 
 
 class TrainingConfig(ScheduleConfig):
-    """How one model is trained, with AdamW.
+    """How one part is trained, with AdamW.
 
     Attributes:
-        epochs: passes over the training data; with ``steps``, what ends first.
+        batch_size: samples in a batch.
+        epochs: passes over the training data; with ``steps``, what ends first; 100 if neither is set.
         steps: batches in all.
+        betas: of AdamW.
+        weight_decay: of AdamW.
         gradient_clip: largest norm of the gradient; unlimited unless set.
+        window_frames: length of the windows of a part that is trained on windows; others do not use it.
         log_every_steps: one line in ``log.jsonl`` this often, with the means since the last one.
-        evaluate_every_steps: validate, and keep the best checkpoint, this often; once an epoch unless set.
-        save_every_steps: save ``last/``, from which a run resumes, this often; with every validation unless set.
+        evaluate_every_steps: validate, and keep the best checkpoint, this often; once per epoch unless set.
+        save_every_steps: save what a run resumes from this often; with every validation unless set.
     """
 
     batch_size: int = Field(64, ge=1)
@@ -40,15 +53,17 @@ class TrainingConfig(ScheduleConfig):
     betas: tuple[float, float] = (0.9, 0.99)
     weight_decay: float = Field(0.0, ge=0)
     gradient_clip: float | None = Field(None, gt=0)
+    window_frames: int = Field(20, ge=FRAMES_PER_TOKEN, multiple_of=FRAMES_PER_TOKEN)
     log_every_steps: int = Field(10, ge=1)
     evaluate_every_steps: int | None = Field(None, ge=1)
     save_every_steps: int | None = Field(None, ge=1)
 
-    @model_validator(mode="after")
-    def _ends(self) -> Self:
-        if self.epochs is None and self.steps is None:
-            raise ValueError("set epochs or steps, or training never ends")
-        return self
+    @model_validator(mode="before")
+    @classmethod
+    def _ends(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and all(values.get(name) is None for name in LENGTH):
+            return {**values, "epochs": 100}
+        return values
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Batches in all."""
@@ -56,62 +71,29 @@ class TrainingConfig(ScheduleConfig):
         return min(limit for limit in limits if limit is not None)
 
 
-class RvqTrainingConfig(TrainingConfig):
-    """Training of the tokenizer, on windows of ``window_frames``."""
+class Section(Config):
+    """Settings of one part. Sizes that the data or an earlier part decide are replaced when it is built."""
 
-    window_frames: int = Field(20, ge=UNIT_FRAMES, multiple_of=UNIT_FRAMES)
-
-    @property
-    def milestone_delay_steps(self) -> int:
-        """The official tokenizer training counts its milestones from the last step of the warm-up."""
-        return max(0, self.warmup_steps - 1) if self.official_warmup else 0
+    model: Config = Config()
+    training: TrainingConfig = TrainingConfig()
 
 
-class RvqSection(Config):
-    """The tokenizer."""
-
-    model: RvqConfig = RvqConfig()
-    training: RvqTrainingConfig
-
-    @model_validator(mode="after")
-    def _four_frames_a_token(self) -> Self:
-        if self.model.unit_length != UNIT_FRAMES:
-            raise ValueError(f"model.downsamplings must make tokens of {UNIT_FRAMES} frames")
-        return self
-
-
-class MaskedSection(Config):
-    """The masked transformer. Its codebook and feature sizes come from the tokenizer and the data."""
-
-    model: MaskedConfig = MaskedConfig()
-    training: TrainingConfig
-
-
-class ResidualSection(Config):
-    """The residual transformer. Its codebook and feature sizes come from the tokenizer and the data."""
-
-    model: ResidualConfig = ResidualConfig()
-    training: TrainingConfig
-
-
-class EvaluatorSection(Config):
+class EvaluatorSection(Section):
     """The evaluator that the metrics compare motions with.
 
-    ``margin`` is how far apart the loss pushes motions and videos that do not belong together.
+    Attributes:
+        margin: how far apart the loss pushes motions and videos that do not belong together.
     """
 
     model: EvaluatorConfig = EvaluatorConfig()
     margin: float = Field(10.0, gt=0)
-    training: TrainingConfig
-
-
-OFFICIAL_FEAT_BIAS = 25.0
 
 
 class TrainConfig(Config):
-    """Every setting of ``hero-train``.
+    """Every setting of ``hero-train`` that does not depend on the generator.
 
     Attributes:
+        generator: what is trained.
         seed: of weights, order, crops, masks and dropout.
         selection: which pairs choose the best checkpoint. ``official-test`` reproduces the release: it learns from
             ``train`` and ``val``, and chooses on ``test``.
@@ -121,34 +103,133 @@ class TrainConfig(Config):
         tensorboard: also write event files.
     """
 
+    generator: str = DEFAULT_GENERATOR
     seed: int = Field(3407, ge=0)
     selection: Selection = "validation"
     feat_bias: float = Field(5.0, gt=0)
     workers: int = Field(0, ge=0)
     tensorboard: bool = False
-    rvq: RvqSection
-    masked: MaskedSection
-    residual: ResidualSection
-    evaluator: EvaluatorSection
+    evaluator: EvaluatorSection = EvaluatorSection()
 
-    def fingerprint(self, task: TaskName) -> str:
-        """Which settings decide the numbers of ``task``."""
-        names = set(type(self).model_fields) - {
-            "workers",
-            "tensorboard",
-            "rvq",
-            "masked",
-            "residual",
-            "evaluator",
-        }
-        return sha256_of_json(self.model_dump(mode="json", include=names | {task}))[:16]
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that can be trained, in the order in which it builds on each other."""
+        return trainable(self.generator)
+
+    def section(self, name: str) -> Section:
+        """Settings of one part."""
+        section: Section = getattr(self, name)
+        return section
+
+    def with_model(self, name: str, model: Config) -> Self:
+        """The same settings with another model in one part's section."""
+        return self.model_copy(update={name: self.section(name).model_copy(update={"model": model})})
+
+    def deciding(self, name: str) -> dict[str, Any]:
+        """The settings that decide what a part becomes, apart from how long it is trained.
+
+        The generator's own settings count only as far as they change the part's section.
+        """
+        unimportant = {"training": set(LENGTH) | set(_HOW_OFTEN)}
+        section = self.section(name).model_dump(mode="json", exclude=unimportant)
+        return {**self.model_dump(mode="json", include=set(_COMMON)), name: section}
+
+    def changes(self, other: "TrainConfig", name: str) -> list[str]:
+        """In what ``other`` differs of what decides a part and how long it is trained: ``name: mine != other``."""
+        sections = (f"{name}.", *_COMMON)
+        lines = {line.partition(":")[0]: line for line in differences(self, other)}
+        return [
+            line
+            for path, line in lines.items()
+            if path.startswith(sections) and not path.endswith(_HOW_OFTEN)
+        ]
+
+    def fingerprint(self, name: str) -> str:
+        """Short name of :meth:`deciding`."""
+        return sha256_of_json(self.deciding(name))[:16]
 
 
-def load_train_config(preset: Preset, toml_path: Path | None, overrides: Sequence[str]) -> TrainConfig:
-    """The preset, then a TOML file, then ``key=value`` overrides.
+def trainable(generator: str) -> tuple[str, ...]:
+    """Names of a generator's parts in training order, then the evaluator.
 
     Raises:
-        ConfigError: a setting is unknown or impossible.
+        ConfigError: no such generator.
     """
-    text = (files("trainer") / "presets" / f"{preset}.toml").read_text(encoding="utf-8")
-    return load_config(TrainConfig, toml_path, overrides, base=tomllib.loads(text))
+    return (*generator_class(generator).parts, EVALUATOR)
+
+
+def train_config_class(generator: str) -> type[TrainConfig]:
+    """The class of all settings: the common ones, the generator's own, and one section per part.
+
+    Raises:
+        ConfigError: no such generator.
+    """
+    cls: Any = generator_class(generator)
+    return _settings_class(cls)
+
+
+@cache  # so that settings of one generator are of one class, and can be compared
+def _settings_class(cls: Any) -> type[TrainConfig]:
+    sections: dict[str, Any] = {}
+    for name, part in cls.parts.items():
+        model = (part.settings, part.settings())
+        section = create_model(f"{name.title()}Section", __base__=Section, model=model)
+        sections[name] = (section, section())
+    return create_model("Settings", __base__=(TrainConfig, cls.settings), **sections)
+
+
+def presets(generator: str) -> list[str]:
+    """Names of the presets of a generator."""
+    folder = files("trainer") / "presets" / generator
+    return sorted(Path(file.name).stem for file in folder.iterdir()) if folder.is_dir() else []
+
+
+def load_train_config(
+    generator: str | None = None,
+    preset: str | None = None,
+    toml_path: Path | None = None,
+    overrides: Sequence[str] = (),
+    base: TrainConfig | None = None,
+) -> TrainConfig:
+    """Settings to train with.
+
+    Args:
+        generator: which one; else the one that the file or the overrides name, that of ``base``, or HERO.
+        preset: to start from; without one, ``base``, the ``paper`` preset, or the defaults of a generator without.
+        toml_path: settings that replace the preset's.
+        overrides: ``key=value`` that replace both.
+        base: settings to start from instead of a preset.
+
+    Raises:
+        ConfigError: there is no such generator or preset, or a setting is unknown or impossible.
+    """
+    chosen = read_settings(toml_path, overrides)
+    named = chosen.get("generator")
+    if generator is not None and named not in (None, generator):
+        raise ConfigError(f"the settings are for generator {named}, not for {generator}")
+    kind = str(generator or named or (base.generator if base else DEFAULT_GENERATOR))
+    start = base.model_dump(mode="json") if base and preset is None else _preset(kind, preset)
+    values = {**merged(start, chosen), "generator": kind}
+    return parse_config(train_config_class(kind), values, str(toml_path) if toml_path else "settings")
+
+
+def preset_of(generator: str, preset: str | None) -> str | None:
+    """The preset that settings start from where ``preset`` was named, or none was.
+
+    Raises:
+        ConfigError: the generator has no such preset; lists those there are.
+    """
+    known = presets(generator)
+    if preset is None:
+        return DEFAULT_PRESET if DEFAULT_PRESET in known else None
+    if preset not in known:
+        raise ConfigError(f"{generator} has no preset {preset!r}; its presets: {', '.join(known) or 'none'}")
+    return preset
+
+
+def _preset(generator: str, preset: str | None) -> dict[str, Any]:
+    name = preset_of(generator, preset)
+    if name is None:
+        return {}
+    path = files("trainer") / "presets" / generator / f"{name}.toml"
+    return tomllib.loads(path.read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""``log.jsonl``: one JSON object a logging step. TensorBoard, if asked for, shows the same numbers."""
+"""``log.jsonl``: one JSON object per logging step. TensorBoard, if set, shows the same numbers."""
 
 import json
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from hero_core.errors import ConfigError
-from hero_core.files import write_text
+from hero_core.storage import write_text
 
 Phase = Literal["train", "validation"]
 
@@ -18,7 +18,7 @@ class TrainingLog:
         """Open the log of a run that is at ``start_step``; ``tensorboard`` is the folder for event files.
 
         Raises:
-            ConfigError: TensorBoard was asked for and is not installed.
+            ConfigError: TensorBoard is set and is not installed.
         """
         self._path = path
         kept = [line for line in _lines(path) if line["step"] <= start_step]

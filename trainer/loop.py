@@ -1,65 +1,29 @@
-"""The one training loop. What is trained, on what, by which loss is a :class:`Task`."""
+"""The one training loop: batches go through a part's ``losses``, and its weights follow the gradient."""
 
 import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from hero_core.errors import HeroError
+from hero_core.errors import ConfigError, HeroError
+from hero_core.models.base import Batch
+from hero_core.models.checkpoint import Network, save_network
+from hero_core.progress import Progress
+from trainer.batches import Batches
 from trainer.config import TrainingConfig
+from trainer.folder import PartFolder
 from trainer.interrupts import interrupts
 from trainer.log import TrainingLog
-from trainer.run_folder import RunFolder
 from trainer.schedules import learning_rate
-from trainer.training_state import Best, Position, Tally, Trainee, load_training_state, save_training_state
+from trainer.state import Best, Tally, TrainingState
 
-BatchT = TypeVar("BatchT")
-
-
-class Task(Protocol[BatchT]):
-    """A model to train, the batches to train it on, and how good it is.
-
-    Attributes:
-        metric: the validation metric whose lowest value marks the best checkpoint.
-        steps_per_epoch: batches in an epoch.
-    """
-
-    metric: str
-    steps_per_epoch: int
-
-    @property
-    def module(self) -> nn.Module:
-        """Everything that training changes."""
-        ...
-
-    def batches(self, start_step: int) -> Iterator[BatchT]:
-        """Batches on the device, without end, after the first ``start_step`` ones."""
-        ...
-
-    def losses(self, batch: BatchT, rng: torch.Generator) -> Mapping[str, Tensor]:
-        """Named scalars; ``total`` is minimised, the others are logged."""
-        ...
-
-    def validate(self) -> Mapping[str, float]:
-        """Named metrics on the validation pairs; called in evaluation mode, without gradients."""
-        ...
-
-    def save(self, folder: Path, metadata: Mapping[str, Any]) -> None:
-        """Write a checkpoint folder."""
-        ...
-
-
-class Report(Protocol):
-    """Is told after every step how much is done, of how much, and a few words."""
-
-    def __call__(self, done: int, total: int, note: str = "") -> None: ...
+VALIDATION_SEED = 0
 
 
 class DivergenceError(HeroError):
@@ -67,25 +31,54 @@ class DivergenceError(HeroError):
 
 
 class StoppedError(HeroError):
-    """The user stopped the run. ``last/`` holds the step it stopped at."""
+    """The user stopped the run. The training state on disk is of the step it stopped at."""
 
 
 @dataclass(frozen=True)
 class Run:
-    """The circumstances of a training run.
+    """One part, ready to train.
 
     Attributes:
+        folder: gets its files.
+        part: a :class:`hero_core.models.base.Part`, on the device.
+        network: what of the part a checkpoint keeps; the part itself, but for the evaluator.
+        batches: to learn from.
+        encoder: the frozen earlier part that makes ``Batch.encoded``, on the device; None where none is needed.
+        training: settings.
+        seed: of the part's draws.
+        device: where to compute.
         identity: names and fingerprints of what a resumed run must share with the one it goes on from.
         metadata: what every checkpoint notes about its origin.
+        tensorboard: whether to write event files too.
     """
 
-    folder: RunFolder
+    folder: PartFolder
+    part: Any
+    network: Network
+    batches: Batches
+    encoder: Any
+    training: TrainingConfig
     seed: int
     device: torch.device
     identity: Mapping[str, str]
     metadata: Mapping[str, Any]
-    tensorboard: bool
-    report: Report
+    tensorboard: bool = False
+
+    @property
+    def total_steps(self) -> int:
+        """Batches in all."""
+        return self.training.total_steps(self.batches.order.steps_per_epoch)
+
+    def epoch(self, step: int) -> int:
+        """Which epoch a step belongs to, both counted from 1."""
+        return (step - 1) // self.batches.order.steps_per_epoch + 1
+
+    def ready(self, batch: Batch) -> Batch:
+        """A batch on the device, its motions encoded if the part wants that."""
+        batch = batch.to(self.device)
+        if self.encoder is None:
+            return batch
+        return replace(batch, encoded=self.encoder.encode(batch.motion, batch.lengths))
 
 
 @contextmanager
@@ -104,162 +97,143 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
             torch.use_deterministic_algorithms(before)
 
 
-def train(task: Task[BatchT], settings: TrainingConfig, run: Run) -> Best:
-    """Train until the settings say stop, from where ``last/`` stands if there is one.
+def train(run: Run, report: Progress) -> Best:
+    """Train until the settings say stop, from where the training state on disk stands if there is one.
 
     Inside :func:`reproducible`, a run that was killed at any step and resumed gives on CPU the same weights and
     the same log, bit for bit, as one that was not.
 
     Raises:
         DivergenceError: a loss is not finite.
-        StoppedError: SIGINT or SIGTERM came; ``last/`` is saved.
-        ConfigError: what ``last/`` goes on from is another run.
+        StoppedError: SIGINT or SIGTERM came; the training state is saved.
+        ConfigError: what the training state goes on from is another run, or further than the settings say.
     """
-    session = _Session(task, settings, run)
-    with closing(session.log), interrupts() as interrupted:
-        remaining = session.total_steps - session.position.step
-        for batch in islice(task.batches(session.position.step), remaining):
-            session.step(batch)
-            if interrupted() and session.position.step < session.total_steps:
-                session.save_last()
-                raise StoppedError(
-                    f"{run.folder.path}: stopped at step {session.position.step} of {session.total_steps}, saved"
-                )
-    assert session.position.best is not None  # training ends with a validation
-    return session.position.best
-
-
-class _Session(Generic[BatchT]):
-    """The state of one call of :func:`train`."""
-
-    def __init__(self, task: Task[BatchT], settings: TrainingConfig, run: Run) -> None:
-        self.task, self.settings, self.run = task, settings, run
-        self.total_steps = settings.total_steps(task.steps_per_epoch)
-        self.parameters = [p for p in task.module.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            self.parameters, lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
-        )
-        rng = torch.Generator(run.device).manual_seed(run.seed)
-        self.trainee = Trainee(task.module, optimizer, rng, run.device)
-        self.position = Position()
-        if run.folder.state.exists():
-            self.position = load_training_state(run.folder.state, self.trainee, run.identity)
-        board = run.folder.tensorboard if run.tensorboard else None
-        self.log = TrainingLog(run.folder.log, self.position.step, board)
-        self.clock = _Clock()
-        self.last_loss = math.nan
-
-    def step(self, batch: BatchT) -> None:
-        """Learn from one batch, then whatever is due: log, validate, save."""
-        self._learn(batch)
-        step, last = self.position.step, self.position.step == self.total_steps
-        evaluate_every = self.settings.evaluate_every_steps or self.task.steps_per_epoch
-        if last or step % self.settings.log_every_steps == 0:
-            self._log_losses()
-        if last or step % evaluate_every == 0:
-            with self.clock.paused():
-                self._validate()
-        if last or step % (self.settings.save_every_steps or evaluate_every) == 0:
-            with self.clock.paused():
-                self.save_last()
-        self.run.report(step, self.total_steps, self._note())
-
-    @property
-    def epoch(self) -> int:
-        """Which epoch the step belongs to, counted from 1, as steps are."""
-        return (self.position.step - 1) // self.task.steps_per_epoch + 1
-
-    def save_last(self) -> None:
-        """Replace ``last/`` by a checkpoint of now, with all that is needed to go on."""
-
-        def write(folder: Path) -> None:
-            self.task.save(folder, self._metadata())
-            path = folder / self.run.folder.state.name
-            save_training_state(path, self.trainee, self.position, self.run.identity)
-
-        self.run.folder.replace_last(write)
-
-    def _learn(self, batch: BatchT) -> None:
-        self.task.module.train()
-        step = self.position.step + 1
-        rate = learning_rate(self.settings, step)
-        losses = self.task.losses(batch, self.trainee.rng)
-        self.trainee.optimizer.zero_grad()
-        losses["total"].backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.parameters, self.settings.gradient_clip or math.inf)
-        values = _numbers({**losses, "gradient_norm": norm})
-        self._require_finite(values, step)
-        for group in self.trainee.optimizer.param_groups:
-            group["lr"] = rate
-        self.trainee.optimizer.step()
-        self.position.step = step
-        self.position.tally.add(values)
-        self.clock.steps += 1
-
-    def _log_losses(self) -> None:
-        means = self.position.tally.means()
-        rate = {"lr": learning_rate(self.settings, self.position.step)}
-        speed = {"samples_per_second": round(self.clock.rate() * self.settings.batch_size, 1)}
-        self.log.write("train", self.position.step, self.epoch, {**means, **rate, **speed})
-        self.position.tally = Tally()
-        self.clock = _Clock()
-        self.last_loss = means["total"]
-
-    def _validate(self) -> None:
-        self.task.module.eval()
-        with torch.no_grad():
-            metrics = self.task.validate()
-        step, best = self.position.step, self.position.best
-        self._require_finite(metrics, step)
-        value = metrics[self.task.metric]
-        if best is None or value < best.value:
-            self.position.best = Best(value, step)
-            self.task.save(self.run.folder.best, self._metadata())
-        self.log.write("validation", step, self.epoch, metrics)
-
-    def _metadata(self) -> dict[str, Any]:
-        best = self.position.best
-        return {
-            **self.run.metadata,
-            "step": self.position.step,
-            "epoch": self.epoch,
-            "best": {"metric": self.task.metric, "value": best.value, "step": best.step} if best else None,
-        }
-
-    def _require_finite(self, values: Mapping[str, float], step: int) -> None:
-        wrong = [name for name, value in values.items() if not math.isfinite(value)]
-        if wrong:
-            last = self.run.folder.last
-            kept = f"{last} is from before" if last.exists() else "nothing was saved yet"
-            raise DivergenceError(
-                f"{self.run.folder.path}: {', '.join(wrong)} not finite at step {step}; {kept}; "
-                "lower training.lr or set training.gradient_clip"
-            )
-
-    def _note(self) -> str:
-        words = [f"epoch {self.epoch}", f"loss {self.last_loss:.4g}"]
-        if self.position.best is not None:
-            words.append(f"best {self.position.best.value:.4g} at {self.position.best.step}")
-        return ", ".join(words)
-
-
-class _Clock:
-    """Steps a second of training, without the time of validating and saving."""
-
-    def __init__(self) -> None:
-        self.steps = 0
-        self._started = time.perf_counter()
-
-    def rate(self) -> float:
-        """Steps a second since this clock was made."""
-        return self.steps / max(time.perf_counter() - self._started, 1e-9)
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Do not count the time inside."""
+    state = _begin(run)
+    settings, total = run.training, run.total_steps
+    evaluate_every = settings.evaluate_every_steps or run.batches.order.steps_per_epoch
+    save_every = settings.save_every_steps or evaluate_every
+    log = TrainingLog(run.folder.log, state.step, run.folder.tensorboard if run.tensorboard else None)
+    with closing(log), interrupts() as interrupted:
+        steps, seconds = 0, 0.0  # of training since the last line, without validating and saving
         began = time.perf_counter()
-        yield
-        self._started += time.perf_counter() - began
+        for batch in islice(run.batches.train(state.step), total - state.step):
+            loss = _learn(run, state, run.ready(batch))
+            last = state.step == total
+            steps, seconds = steps + 1, seconds + time.perf_counter() - began
+            if last or state.step % settings.log_every_steps == 0:
+                _log_losses(run, state, log, steps * settings.batch_size / max(seconds, 1e-9))
+                steps, seconds = 0, 0.0
+            if last or state.step % evaluate_every == 0:
+                _validate(run, state, log)
+            if last or state.step % save_every == 0:
+                _save(run, state)
+            report(state.step, total, _note(run, state, loss))
+            if interrupted() and not last:
+                _save(run, state)
+                raise StoppedError(f"{run.folder.path}: stopped at step {state.step} of {total}, saved")
+            began = time.perf_counter()
+    assert state.best is not None  # training ends with a validation
+    return state.best
+
+
+def _begin(run: Run) -> TrainingState:
+    settings = run.training
+    optimizer = torch.optim.AdamW(
+        _weights(run.part), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+    )
+    rng = torch.Generator(run.device).manual_seed(run.seed)
+    state = TrainingState(run.part, optimizer, rng, run.device)
+    if run.folder.state.exists():
+        state.load(run.folder.state, run.identity)
+    if state.step > run.total_steps:
+        raise ConfigError(
+            f"{run.folder.path}: at step {state.step} already, beyond the {run.total_steps} of the settings"
+        )
+    return state
+
+
+def _learn(run: Run, state: TrainingState, batch: Batch) -> float:
+    """One step; returns the loss."""
+    run.part.train()
+    losses = run.part.losses(batch, state.rng)
+    state.optimizer.zero_grad()
+    losses["total"].backward()
+    norm = nn.utils.clip_grad_norm_(_weights(run.part), run.training.gradient_clip or math.inf)
+    values = _numbers({**losses, "gradient_norm": norm})
+    _require_finite(values, run, state.step + 1)
+    for group in state.optimizer.param_groups:
+        group["lr"] = learning_rate(run.training, state.step + 1)
+    state.optimizer.step()
+    state.step += 1
+    state.tally.add(values)
+    return values["total"]
+
+
+def _validate(run: Run, state: TrainingState, log: TrainingLog) -> None:
+    """Mean losses on the validation motions, with draws that never change; the best checkpoint so far is kept."""
+    run.part.eval()
+    rng = torch.Generator(run.device).manual_seed(VALIDATION_SEED)
+    sums: dict[str, float] = {}
+    total = 0
+    with torch.no_grad():
+        for weight, batch in run.batches.validation():
+            batch = run.ready(batch)
+            for _ in range(run.part.validation_draws):
+                for name, value in run.part.losses(batch, rng).items():
+                    sums[name] = sums.get(name, 0.0) + float(value) * weight
+                total += weight
+    metrics = {name: value / total for name, value in sums.items()}
+    _require_finite(metrics, run, state.step)
+    value = metrics[run.part.metric]
+    if state.best is None or value < state.best.value:
+        state.best = Best(value, state.step)
+        save_network(run.folder.best, run.network, _metadata(run, state))
+    log.write("validation", state.step, run.epoch(state.step), metrics)
+
+
+def _log_losses(run: Run, state: TrainingState, log: TrainingLog, samples_per_second: float) -> None:
+    rate = {"lr": learning_rate(run.training, state.step)}
+    speed = {"samples_per_second": round(samples_per_second, 1)}
+    log.write("train", state.step, run.epoch(state.step), {**state.tally.means(), **rate, **speed})
+    state.tally = Tally()
+
+
+def _save(run: Run, state: TrainingState) -> None:
+    """The newest checkpoint, then all that is needed to go on; killed in between, a run goes on from before."""
+    save_network(run.folder.last, run.network, _metadata(run, state))
+    state.save(run.folder.state, run.identity)
+
+
+def _metadata(run: Run, state: TrainingState) -> dict[str, Any]:
+    best = state.best
+    return {
+        **run.metadata,
+        "step": state.step,
+        "epoch": run.epoch(state.step),
+        "best": {"metric": run.part.metric, "value": best.value, "step": best.step} if best else None,
+    }
+
+
+def _require_finite(values: Mapping[str, float], run: Run, step: int) -> None:
+    wrong = [name for name, value in values.items() if not math.isfinite(value)]
+    if wrong:
+        last = run.folder.last
+        kept = f"{last} is from before" if last.exists() else "nothing was saved yet"
+        raise DivergenceError(
+            f"{run.folder.path}: {', '.join(wrong)} not finite at step {step}; {kept}; "
+            "lower training.lr or set training.gradient_clip"
+        )
+
+
+def _note(run: Run, state: TrainingState, loss: float) -> str:
+    words = [f"epoch {run.epoch(state.step)}", f"loss {loss:.4g}"]
+    if state.best is not None:
+        words.append(f"best {state.best.value:.4g} at {state.best.step}")
+    return ", ".join(words)
+
+
+def _weights(part: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in part.parameters() if parameter.requires_grad]
 
 
 def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:

@@ -3,23 +3,20 @@
 The official one was trained to match motions with text; ours learns to match them with videos.
 """
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+from typing import ClassVar, Self
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
-from hero_core.checkpoints import load_checkpoint, load_state, save_checkpoint
-from hero_core.config import Config, parse_config
+from hero_core.config import Config
 from hero_core.errors import InputError
+from hero_core.models.base import TrainingFacts
+from hero_core.models.normalisation import Normalisation
 from hero_core.models.padding import zero_past
-from hero_core.models.statistics import MotionStatistics
+from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
 
-KIND = "evaluator"
-UNIT_LENGTH = 4  # frames a movement
 CONTACT_DIMS = 4  # the last motion dimensions, which the evaluator does not see
 LEAKY_SLOPE = 0.2
 
@@ -28,7 +25,7 @@ class EvaluatorConfig(Config):
     """Settings of the evaluator; the defaults are the official sizes.
 
     Attributes:
-        motion_dim: values a frame, foot contacts included.
+        motion_dim: values per frame, foot contacts included.
         movement_hidden: channels between the two convolutions.
         movement_dim: channels of a movement, 4 frames.
         motion_hidden: hidden size of each direction of the GRU.
@@ -36,7 +33,7 @@ class EvaluatorConfig(Config):
         dropout: in the movement encoder, in training.
     """
 
-    motion_dim: int = Field(263, gt=CONTACT_DIMS)
+    motion_dim: int = Field(MOTION_DIM, gt=CONTACT_DIMS)
     movement_hidden: int = Field(512, ge=1)
     movement_dim: int = Field(512, ge=1)
     motion_hidden: int = Field(1024, ge=1)
@@ -45,23 +42,24 @@ class EvaluatorConfig(Config):
 
 
 class MotionEvaluator(nn.Module):
-    """Motions to embeddings. Parameter names are those of the official release.
+    """Motions to embeddings. Parameter names are those of the official release."""
 
-    Args:
-        config: its sizes.
-        mean: of every motion dimension, ``(motion_dim,)``.
-        std: its standard deviation, ``(motion_dim,)``, positive.
+    kind: ClassVar[str] = "evaluator"
+    settings: ClassVar[type[EvaluatorConfig]] = EvaluatorConfig
 
-    Raises:
-        InputError: the statistics do not fit ``config.motion_dim``, or a standard deviation is not positive.
-    """
-
-    def __init__(self, config: EvaluatorConfig, mean: Tensor, std: Tensor) -> None:
+    def __init__(self, config: EvaluatorConfig) -> None:
         super().__init__()
         self.config = config
-        self.statistics = MotionStatistics(mean, std, config.motion_dim)
+        self.normalisation = Normalisation(config.motion_dim)
         self.movement_encoder = MovementEncoder(config)
         self.motion_encoder = MotionEncoder(config)
+
+    @classmethod
+    def build(cls, config: EvaluatorConfig, facts: TrainingFacts) -> Self:
+        """A new evaluator with the statistics of the training motions."""
+        evaluator = cls(config)
+        evaluator.normalisation.take(facts.statistics)
+        return evaluator
 
     def embed(self, motion: Tensor, lengths: Tensor, zero_tail: bool = True) -> Tensor:
         """Embeddings, in the order of the input (the official wrapper returns them sorted by length).
@@ -81,36 +79,19 @@ class MotionEvaluator(nn.Module):
             InputError: a motion shorter than 4 frames, or longer than n.
         """
         shortest, longest = int(lengths.min()), int(lengths.max())
-        if shortest < UNIT_LENGTH or longest > motion.shape[1]:
+        if shortest < FRAMES_PER_TOKEN or longest > motion.shape[1]:
             raise InputError(
-                f"lengths of {shortest} to {longest} frames: the evaluator needs {UNIT_LENGTH} to {motion.shape[1]}"
+                f"lengths of {shortest} to {longest} frames: the evaluator needs "
+                f"{FRAMES_PER_TOKEN} to {motion.shape[1]}"
             )
-        normalised = self.statistics.normalise(motion)
+        normalised = self.normalisation(motion)
         if zero_tail:
             normalised = zero_past(normalised, lengths)
         movements: Tensor = self.movement_encoder(
             normalised[..., :-CONTACT_DIMS]
         )  # (b, n // 4, movement_dim)
-        embeddings: Tensor = self.motion_encoder(movements, lengths // UNIT_LENGTH)
+        embeddings: Tensor = self.motion_encoder(movements, lengths // FRAMES_PER_TOKEN)
         return embeddings
-
-    def save(self, folder: Path, metadata: Mapping[str, Any]) -> None:
-        """Write a checkpoint folder."""
-        save_checkpoint(folder, KIND, self.config, self.state_dict(), metadata)
-
-    @classmethod
-    def load(cls, folder: Path) -> "MotionEvaluator":
-        """Read a checkpoint folder; in evaluation mode.
-
-        Raises:
-            WeightsError: no checkpoint of an evaluator there, or damaged.
-            ConfigError: its settings are not this version's.
-        """
-        checkpoint = load_checkpoint(folder, KIND)
-        config = parse_config(EvaluatorConfig, checkpoint.config, str(folder))
-        evaluator = cls(config, torch.zeros(config.motion_dim), torch.ones(config.motion_dim))
-        load_state(evaluator, checkpoint.tensors, folder)
-        return evaluator.eval()
 
 
 class MovementEncoder(nn.Module):

@@ -7,43 +7,14 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import torch
-from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from hero_core.config import Config
-from hero_core.models.features import VideoFeatures
+from hero_core.models.base import VideoFeatures
 
 Uniform: TypeAlias = Callable[[Sequence[int]], Tensor]
 """Source of randomness: from a shape, numbers in [0, 1)."""
 
 SMALLEST_UNIFORM = 1e-20
-
-
-class SamplingConfig(Config):
-    """How reactions are generated. The defaults are the paper's evaluation.
-
-    Attributes:
-        steps: passes of the masked transformer.
-        guidance_scale: classifier-free guidance of the masked transformer; 1 is plain conditional generation,
-            0 unconditional.
-        temperature: 1 samples the predicted distribution, 0 takes its maximum.
-        top_k_ratio: share of the codes that stay eligible, the likeliest ones; the official ``topk_filter_thres`` is
-            one minus it.
-        residual_guidance_scale: as ``guidance_scale``, for the residual transformer.
-        residual_temperature: as ``temperature``, for the residual transformer.
-        residual_layers: refine only the first so many residual layers; None for all.
-        decode_padded: decode a batch with its padding, as the official release does: frames past a motion's length
-            are not zero, and its last frames depend on the batch. False decodes each motion at its own length.
-    """
-
-    steps: PositiveInt = 10
-    guidance_scale: float = Field(default=4.0, ge=0)
-    temperature: float = Field(default=1.0, ge=0)
-    top_k_ratio: float = Field(default=0.1, gt=0, le=1)
-    residual_guidance_scale: float = Field(default=5.0, ge=0)
-    residual_temperature: float = Field(default=1.0, ge=0)
-    residual_layers: int | None = Field(default=None, ge=0)
-    decode_padded: bool = False
 
 
 def cosine_mask_ratio(progress: Tensor) -> Tensor:
@@ -68,7 +39,7 @@ class Guidance:
 
     def condition(self, condition: VideoFeatures) -> tuple[VideoFeatures, Tensor]:
         """The condition's rows, and the mask ``(copies * b,)`` that is True where a row keeps its condition."""
-        rows = VideoFeatures(self.rows(condition.frames), self.rows(condition.global_feature))
+        rows = VideoFeatures(*map(self.rows, condition))
         keep = torch.arange(rows.frames.shape[0], device=rows.frames.device) < condition.frames.shape[0]
         return rows, keep
 
@@ -88,7 +59,7 @@ def keep_likeliest(logits: Tensor, ratio: float) -> Tensor:
 
 
 def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, top_k_ratio: float) -> Tensor:
-    """Draw one class a position from the filtered, tempered distribution, by the Gumbel-max trick.
+    """Draw one class for every position from the filtered, tempered distribution, by the Gumbel-max trick.
 
     Adding Gumbel noise and taking the maximum draws from exactly the categorical distribution of the logits, so
     the release's two ways of sampling are one.
@@ -97,7 +68,7 @@ def sample_tokens(logits: Tensor, uniform: Tensor, temperature: float, top_k_rat
         logits: ``(..., classes)``.
         uniform: numbers in [0, 1) of the same shape.
         temperature: 0 takes the likeliest class.
-        top_k_ratio: see :class:`SamplingConfig`.
+        top_k_ratio: share of the classes that stay eligible, the likeliest ones.
 
     Returns:
         ``(...)`` int64

@@ -1,15 +1,14 @@
 """Reading .npy and .npz files from anywhere: no pickles, no surprises in memory, clear refusals."""
 
-import math
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tokenize import TokenError
 from typing import Any
 
 import numpy as np
-from numpy.lib import format as npy_format
 from numpy.typing import NDArray
 
 from hero_core.errors import InputError
@@ -17,7 +16,8 @@ from hero_core.errors import InputError
 MEBIBYTE = 1 << 20
 _MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = b"PK\x03\x04"
-_HEADER_READERS = {(1, 0): npy_format.read_array_header_1_0, (2, 0): npy_format.read_array_header_2_0}
+# What numpy runs into where a file is not what its first bytes say.
+_DAMAGE = (ValueError, TypeError, SyntaxError, TokenError, OverflowError, MemoryError, EOFError)
 
 
 def read_npy(path: Path, max_bytes: int = 64 * MEBIBYTE) -> NDArray[Any]:
@@ -26,13 +26,17 @@ def read_npy(path: Path, max_bytes: int = 64 * MEBIBYTE) -> NDArray[Any]:
     Raises:
         InputError: no such file, larger than `max_bytes`, not a .npy file, truncated, or not made of numbers.
     """
-    try:
-        size = path.stat().st_size
-        _check_size(path, size, max_bytes)
+    with _refusals(str(path)):
+        check_size(str(path), path.stat().st_size, max_bytes)
         with path.open("rb") as file:
-            return _parse_npy(file, size, str(path))
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+            magic = file.read(len(_MAGIC))
+        if not magic:
+            raise InputError(f"{path}: empty file")
+        if magic.startswith(_ZIP_MAGIC):
+            raise InputError(f"{path}: not an .npy file but an .npz archive")
+        if magic != _MAGIC:
+            raise InputError(f"{path}: not an .npy file")
+        return _native(np.load(path, mmap_mode="r", allow_pickle=False), str(path))
 
 
 def read_npz(
@@ -43,67 +47,59 @@ def read_npz(
     Raises:
         InputError: no such file, not an archive, an array is missing, too large, damaged, or not made of numbers.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-            missing = [name for name in names if name not in members]
-            if missing:
-                raise InputError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(members))}")
+    with _refusals(str(path)):
+        if not zipfile.is_zipfile(path):
+            path.open("rb").close()  # a missing file is told as such
+            raise InputError(f"{path}: not an .npz archive, or a damaged one")
+        with np.load(path, allow_pickle=False) as archive:
+            if missing := [name for name in names if name not in archive]:
+                raise InputError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(archive))}")
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
             arrays = {}
-            for name in (*names, *(name for name in optional if name in members)):
+            for name in (*names, *(name for name in optional if name in archive)):
                 label = f"{path}: {name}"
-                _check_size(label, members[name].file_size, max_bytes)
-                with archive.open(members[name]) as file:
-                    arrays[name] = _parse_npy(file, members[name].file_size, label)
+                check_size(label, sizes[name], max_bytes)
+                with _refusals(label):
+                    arrays[name] = _native(archive[name], label)
             return arrays
-    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError):  # RuntimeError: encrypted
-        raise InputError(f"{path}: not an .npz archive, or a damaged one") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
-def _check_size(label: Path | str, size: int, max_bytes: int) -> None:
+def check_size(label: str, size: int, max_bytes: int) -> None:
+    """Refuse what is larger than a motion can be.
+
+    Raises:
+        InputError: naming both sizes.
+    """
     if size > max_bytes:
         raise InputError(
             f"{label}: {size / MEBIBYTE:.0f} MiB, more than the {max_bytes / MEBIBYTE:.0f} MiB allowed"
         )
 
 
-def _parse_npy(file: Any, size: int, label: str) -> NDArray[Any]:
-    """One .npy from a binary stream of `size` bytes. The header's claims are checked before memory is taken."""
-    magic = file.read(len(_MAGIC) + 2)
-    if not magic:
-        raise InputError(f"{label}: empty file")
-    if magic.startswith(_ZIP_MAGIC):
-        raise InputError(f"{label}: not an .npy file but an .npz archive")
-    if not magic.startswith(_MAGIC) or len(magic) < len(_MAGIC) + 2:
-        raise InputError(f"{label}: not an .npy file")
-    shape, fortran_order, dtype, header_bytes = _parse_header(file, (magic[-2], magic[-1]), label)
-    if dtype.hasobject:
-        raise InputError(f"{label}: holds pickled Python objects, which are never opened; save plain numbers")
-    if dtype.kind not in "fiu":
-        raise InputError(f"{label}: holds {dtype}, expected numbers")
-    expected = math.prod(shape) * dtype.itemsize
-    data = file.read(expected) if expected <= size - header_bytes else b""
-    if len(data) < expected:
-        raise InputError(
-            f"{label}: truncated: its header promises {expected} bytes of numbers, "
-            f"there are {max(size - header_bytes, 0)}"
-        )
-    array = np.frombuffer(data, dtype).reshape(shape, order="F" if fortran_order else "C")
-    return np.ascontiguousarray(array, dtype.newbyteorder("=")).reshape(shape)
-
-
-def _parse_header(
-    file: Any, version: tuple[int, int], label: str
-) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, whether Fortran order, dtype, and the bytes read so far."""
-    if version not in _HEADER_READERS:
-        raise InputError(f"{label}: .npy version {version} is not supported; save it again with np.save")
+@contextmanager
+def _refusals(label: str) -> Iterator[None]:
+    """Errors of numpy and the system, in words for whoever made the file."""
     try:
-        shape, fortran_order, dtype = _HEADER_READERS[version](file)
-    except (ValueError, TypeError, SyntaxError, TokenError):  # whatever numpy's parser runs into
-        raise InputError(f"{label}: damaged .npy header") from None
-    if any(length < 0 for length in shape):
-        raise InputError(f"{label}: damaged .npy header")
-    return shape, fortran_order, dtype, file.tell()
+        yield
+    except OSError as error:
+        raise InputError(f"{label}: cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, zlib.error, RuntimeError):  # RuntimeError: encrypted
+        raise InputError(f"{label}: not an .npz archive, or a damaged one") from None
+    except _DAMAGE as error:
+        raise InputError(f"{label}: {_in_words(str(error))}") from None
+
+
+def _in_words(numpys: str) -> str:
+    if "object" in numpys.lower():
+        return "holds pickled Python objects, which are never opened; save plain numbers"
+    if "mmap length" in numpys or "reading array data" in numpys:
+        return "truncated: its header promises more numbers than there are; copy or save it again"
+    return f"damaged .npy ({numpys}); save it again with np.save"
+
+
+def _native(array: Any, label: str) -> NDArray[Any]:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "fiu":
+        found = array.dtype if isinstance(array, np.ndarray) else "no array"
+        raise InputError(f"{label}: holds {found}, expected numbers")
+    native: NDArray[Any] = np.array(array, array.dtype.newbyteorder("="), order="C")
+    return native

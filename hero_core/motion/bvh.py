@@ -6,24 +6,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
-from hero_core.motion.arrays import MEBIBYTE
-from hero_core.motion.bvh_writer import write_bvh
+from hero_core.motion.arrays import MEBIBYTE, check_size
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import forward_kinematics
-
-__all__ = ["BvhMotion", "UpAxis", "read_bvh", "write_bvh"]
-
-UpAxis = Literal["y", "z"]
+from hero_core.motion.skeleton import Z_UP_TO_Y_UP, UpAxis, forward_kinematics
 
 _LARGEST = 1e9  # no coordinate or angle is this large in any unit
 _AXES = {"x": 0, "y": 1, "z": 2}
-_Z_UP_TO_Y_UP = rot.from_axis_angle([-np.pi / 2, 0.0, 0.0])
 
 
 @dataclass(frozen=True)
@@ -33,17 +26,18 @@ class BvhMotion:
     Attributes:
         names, parents: ``j`` joints; the root's parent is -1.
         offsets: ``(j, 3)``, the rest pose: each joint relative to its parent, all rotations zero.
-        fps: frames a second.
-        root: ``(n, 3)``, position of joint 0.
+        fps: frames per second.
+        up: the axis of the file that became Y; ``rest_up`` the one along which its rest pose is taller.
         rotations: ``(n, j, 4)`` quaternions local to the parent.
-        positions: ``(n, j, 3)``, in the file's unit times the scale it was read with.
+        positions: ``(n, j, 3)``, in the file's unit, which BVH does not state.
     """
 
     names: tuple[str, ...]
     parents: tuple[int, ...]
     offsets: Array
     fps: float
-    root: Array
+    up: UpAxis
+    rest_up: UpAxis
     rotations: Array
     positions: Array
 
@@ -56,12 +50,9 @@ class _Hierarchy:
     channels: list[list[str]] = field(default_factory=list)  # such as "Zrotation", in the file's order
 
 
-def read_bvh(
-    path: Path, scale: float = 1.0, up: UpAxis | None = None, max_bytes: int = 64 * MEBIBYTE
-) -> BvhMotion:
+def read_bvh(path: Path, up: UpAxis | None = None, max_bytes: int = 64 * MEBIBYTE) -> BvhMotion:
     """Read a BVH file with any hierarchy, channel order and rotation order.
 
-    scale: metres in one unit of the file; BVH states none.
     up: the file's vertical axis; None takes the one along which the rest pose is taller, which suits people.
 
     Raises:
@@ -71,23 +62,19 @@ def read_bvh(
     offsets = np.array(hierarchy.offsets, np.float64)
     translations, rotations = _apply_channels(hierarchy, offsets, values)
     parents = tuple(hierarchy.parents)
-    if (up or _taller_axis(offsets, parents)) == "z":
-        offsets = rot.rotate(_Z_UP_TO_Y_UP, offsets)
-        translations = rot.rotate(_Z_UP_TO_Y_UP, translations)
-        rotations = rot.multiply(rot.multiply(_Z_UP_TO_Y_UP, rotations), rot.conjugate(_Z_UP_TO_Y_UP))
-    translations, offsets = translations * scale, offsets * scale
-    root = translations[:, 0]
-    positions = forward_kinematics(rotations, root, translations, parents)
-    return BvhMotion(tuple(hierarchy.names), parents, offsets, fps, root, rotations, positions)
+    rest_up = _taller_axis(offsets, parents)
+    up = up or rest_up
+    if up == "z":
+        offsets = rot.rotate(Z_UP_TO_Y_UP, offsets)
+        translations = rot.rotate(Z_UP_TO_Y_UP, translations)
+        rotations = rot.multiply(rot.multiply(Z_UP_TO_Y_UP, rotations), rot.conjugate(Z_UP_TO_Y_UP))
+    positions = forward_kinematics(rotations, translations[:, 0], translations, parents)
+    return BvhMotion(tuple(hierarchy.names), parents, offsets, fps, up, rest_up, rotations, positions)
 
 
 def _text(path: Path, max_bytes: int) -> str:
     try:
-        size = path.stat().st_size
-        if size > max_bytes:
-            raise InputError(
-                f"{path}: {size / MEBIBYTE:.0f} MiB, more than {max_bytes / MEBIBYTE:.0f} allowed"
-            )
+        check_size(str(path), path.stat().st_size, max_bytes)
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None

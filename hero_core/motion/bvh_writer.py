@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from hero_core.errors import InputError
-from hero_core.files import write_text
 from hero_core.motion import rotations as rot
+from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.humanml3d import check_joints
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_COUNT, JOINT_NAMES, PARENTS, RAW_OFFSETS, bone_lengths
+from hero_core.motion.skeleton import JOINT_NAMES, PARENTS, RAW_OFFSETS, bone_lengths
+from hero_core.storage import write_text
 
 _CHILDREN = tuple(
     [joint for joint in range(JOINT_COUNT) if PARENTS[joint] == parent] for parent in range(JOINT_COUNT)
@@ -30,11 +31,12 @@ def write_bvh(path: Path, joints: ArrayLike, fps: float) -> float:
     """
     positions = check_joints(joints)
     if not (np.isfinite(fps) and fps > 0):
-        raise InputError(f"{path}: frames a second must be positive, got {fps}")
+        raise InputError(f"{path}: frames per second must be positive, got {fps}")
     offsets = _rest_offsets(positions)
     rotations, reached = _fit(positions, offsets)
     tree = _depth_first(0)
-    channels = np.concatenate([positions[:, :1], _euler_degrees(rotations)[:, tree]], axis=1)  # (n, 23, 3)
+    angles = np.unwrap(rot.to_zyx_degrees(rotations), axis=0, period=360.0)  # without jumps in time
+    channels = np.concatenate([positions[:, :1], angles[:, tree]], axis=1)  # (n, 23, 3)
     lines = [
         "HIERARCHY",
         *_hierarchy(0, offsets, ""),
@@ -84,17 +86,6 @@ def _best_rotation(rest: Array, around: Array) -> Array:
     u, _, vt = np.linalg.svd(np.einsum("nki,kj->nij", around, rest))
     u[:, :, 2] *= np.linalg.det(u @ vt)[:, None]  # a rotation, not a mirror image
     return rot.from_matrix(u @ vt)
-
-
-def _euler_degrees(quaternions: Array) -> Array:
-    """Angles (n, 22, 3) about Z, then the turned Y, then the turned X, without jumps of 360 degrees in time."""
-    m = rot.to_matrix(quaternions)
-    upright = np.hypot(m[..., 0, 0], m[..., 1, 0])
-    y = np.arctan2(-m[..., 2, 0], upright)
-    locked = upright < 1e-9  # Z and X then turn about one axis: X does it all
-    z = np.where(locked, 0.0, np.arctan2(m[..., 1, 0], m[..., 0, 0]))
-    x = np.where(locked, np.arctan2(-m[..., 1, 2], m[..., 1, 1]), np.arctan2(m[..., 2, 1], m[..., 2, 2]))
-    return np.unwrap(np.rad2deg(np.stack([z, y, x], axis=-1)), axis=0, period=360.0)
 
 
 def _depth_first(joint: int) -> list[int]:

@@ -5,13 +5,14 @@ origin, facing +Z. Joints are (n, 22, 3), Y up, float64 inside.
 import math
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
-from hero_core.motion.humanml3d import check_joints, joints_to_vectors
+from hero_core.motion.format import FPS
+from hero_core.motion.humanml3d import check_joints
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import FPS, JOINT_NAMES, PARENTS, TARGET_OFFSETS, bone_lengths, bones
+from hero_core.motion.skeleton import JOINT_NAMES, PARENTS, TARGET_OFFSETS, bone_lengths, bones
 
 SHORTEST_BONE = 1e-3  # of the pelvis-to-ankle length; shorter bones have no reliable direction
 
@@ -21,43 +22,28 @@ _AHEAD = np.array([0.0, 0.0, 1.0])
 _LEG = (5, 8)  # the bones that HumanML3D measures a body's size by: right thigh and shin
 
 
-def canonicalise(
-    joints: ArrayLike, fps: float = FPS, target_offsets: ArrayLike | None = TARGET_OFFSETS
-) -> Array:
-    """Joints (n, 22, 3) at `fps`, of any size and anywhere, to canonical ones (m, 22, 3) at 20 fps.
+def canonicalise(joints: ArrayLike, target_offsets: ArrayLike = TARGET_OFFSETS) -> Array:
+    """Joints (n, 22, 3) at 20 fps, of any size and anywhere, to canonical ones (n, 22, 3).
 
-    target_offsets (22, 3): the skeleton to retarget to; None keeps the body as it is.
+    target_offsets (22, 3): the skeleton to retarget to.
 
     Raises:
-        InputError: not (n, 22, 3), values that are not finite, an impossible fps, or bones without length.
+        InputError: not (n, 22, 3), values that are not finite, or bones without length.
     """
-    positions = resample(check_joints(joints), fps)
-    if target_offsets is not None:
-        positions = retarget(positions, target_offsets)
-    return face_z_plus(to_origin(to_floor(positions)))
+    return face_z_plus(to_origin(to_floor(retarget(joints, target_offsets))))
 
 
-def process_motion(
-    joints: ArrayLike,
-    fps: float = FPS,
-    target_offsets: ArrayLike | None = TARGET_OFFSETS,
-    official: bool = False,
-) -> NDArray[np.float32]:
-    """Joints (n, 22, 3) at `fps` to HumanML3D vectors (m - 1, 263): canonicalise, then joints_to_vectors."""
-    return joints_to_vectors(canonicalise(joints, fps, target_offsets), official)
-
-
-def resample(joints: ArrayLike, fps: float, to_fps: float = FPS) -> Array:
-    """Joints (n, 22, 3) at `fps` as (m, 22, 3) at `to_fps`, over the same time.
+def resample(joints: ArrayLike, fps: float) -> Array:
+    """Joints (n, 22, 3) at `fps` as (m, 22, 3) at 20 fps, over the same time.
 
     Where the rates divide, every k-th frame is taken. Otherwise the pelvis and the bones' lengths go in a
     straight line between two frames and the bones' directions on an arc, so that a rigid body stays rigid.
     """
     positions = check_joints(joints)
-    if not (np.isfinite(fps) and np.isfinite(to_fps) and fps > 0 and to_fps > 0):
-        raise InputError(f"frame rates must be positive, got {fps} to {to_fps} fps")
-    count = resampled_count(len(positions), fps, to_fps)
-    times = np.minimum(np.arange(count) * _ratio(fps, to_fps), len(positions) - 1)  # in source frames
+    if not (np.isfinite(fps) and fps > 0):
+        raise InputError(f"frame rates must be positive, got {fps} fps")
+    count = resampled_count(len(positions), fps)
+    times = np.minimum(np.arange(count) * _ratio(fps), len(positions) - 1)  # in source frames
     before = np.floor(times + 1e-6).astype(np.int64)
     fraction = np.clip(times - before, 0.0, 1.0)
     start: Array = positions[before]
@@ -66,14 +52,14 @@ def resample(joints: ArrayLike, fps: float, to_fps: float = FPS) -> Array:
     return _interpolate(start, positions[np.minimum(before + 1, len(positions) - 1)], fraction)
 
 
-def resampled_count(count: int, fps: float, to_fps: float = FPS) -> int:
+def resampled_count(count: int, fps: float) -> int:
     """How many frames `resample` makes of `count`."""
-    return math.floor((count - 1) / _ratio(fps, to_fps) + 1e-6) + 1
+    return math.floor((count - 1) / _ratio(fps) + 1e-6) + 1
 
 
-def _ratio(fps: float, to_fps: float) -> float:
+def _ratio(fps: float) -> float:
     """Source frames in a target frame. Rates are stated with rounding, so a ratio close to a whole one is whole."""
-    ratio = fps / to_fps
+    ratio = fps / FPS
     whole = round(ratio)
     return float(whole) if abs(ratio - whole) < 1e-4 * ratio else ratio
 

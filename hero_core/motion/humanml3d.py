@@ -1,4 +1,4 @@
-"""HumanML3D's 263 numbers a frame, to and from joint positions (Guo et al., CVPR 2022).
+"""HumanML3D's 263 numbers per frame, to and from joint positions (Guo et al., CVPR 2022).
 
 N positions give N - 1 vectors, because velocities need a next frame. A vector holds, in this order:
 
@@ -19,24 +19,21 @@ from scipy.ndimage import gaussian_filter1d
 
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
+from hero_core.motion.format import JOINT_COUNT, MOTION_DIM
 from hero_core.motion.rotations import Array
 from hero_core.motion.skeleton import (
-    JOINT_COUNT,
     KINEMATIC_CHAINS,
     RAW_OFFSETS,
-    TARGET_OFFSETS,
     bones,
-    chain_forward_kinematics,
 )
 
-DIM = 263
 ROOT_YAW_VELOCITY = slice(0, 1)
 ROOT_XZ_VELOCITY = slice(1, 3)
 ROOT_HEIGHT = slice(3, 4)
 LOCAL_POSITIONS = slice(4, 67)
 ROTATIONS_6D = slice(67, 193)
 VELOCITIES = slice(193, 259)
-CONTACTS = slice(259, 263)
+CONTACTS = slice(259, MOTION_DIM)
 
 FEET = (7, 10, 8, 11)  # the joints of CONTACTS
 STANDING_M2 = 0.002  # squared displacement in one frame below which a foot counts as standing
@@ -95,7 +92,7 @@ def joints_to_vectors(joints: ArrayLike, official: bool = False) -> NDArray[np.f
     velocities = rot.rotate(now[:, None], step)
     standing = np.sum(step[:, FEET] ** 2, axis=-1) < STANDING_M2
 
-    vectors = np.empty((len(step), DIM), np.float32)
+    vectors = np.empty((len(step), MOTION_DIM), np.float32)
     vectors[:, ROOT_YAW_VELOCITY] = half_yaw
     vectors[:, ROOT_XZ_VELOCITY] = root_step
     vectors[:, ROOT_HEIGHT] = positions[:-1, 0, 1:2]
@@ -116,23 +113,10 @@ def vectors_to_joints(vectors: ArrayLike) -> Array:
     return np.concatenate([root[..., None, :], others], axis=-2)
 
 
-def vectors_to_joints_by_rotation(vectors: ArrayLike, offsets: ArrayLike = TARGET_OFFSETS) -> Array:
-    """HumanML3D vectors (..., n, 263) to joint positions (..., n, 22, 3), from the 6D rotations.
-
-    offsets (22, 3): the skeleton's rest pose; its bone lengths are kept exactly.
-    """
-    values = _check_vectors(vectors)
-    heading, root = _root_trajectory(values)
-    six = values[..., ROTATIONS_6D].reshape(*values.shape[:-1], JOINT_COUNT - 1, 6)
-    relative = rot.from_matrix(rot.matrix_from_6d(six))  # (..., n, 21, 4)
-    # HumanML3D's heading turns the body to +Z; it also is what the first bones are relative to
-    return chain_forward_kinematics(np.concatenate([heading[..., None, :], relative], axis=-2), root, offsets)
-
-
 def _check_vectors(vectors: ArrayLike) -> Array:
     values = np.asarray(vectors, np.float64)
-    if values.ndim < 2 or values.shape[-1] != DIM:
-        raise InputError(f"expected HumanML3D vectors (..., frames, {DIM}), got {values.shape}")
+    if values.ndim < 2 or values.shape[-1] != MOTION_DIM:
+        raise InputError(f"expected HumanML3D vectors (..., frames, {MOTION_DIM}), got {values.shape}")
     return values
 
 

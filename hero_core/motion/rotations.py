@@ -1,11 +1,14 @@
 """Rotations as unit quaternions (w, x, y, z), matrices and 6D, all vectorised over leading dimensions.
 
 Every function computes in float64 and broadcasts. Vectors are columns: a matrix m turns v into m @ v, and
-`multiply(a, b)` is the rotation that applies b first.
+`multiply(a, b)` is the rotation that applies b first. Conversions are scipy's.
 """
+
+import warnings
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.spatial.transform import Rotation
 
 Array = NDArray[np.float64]
 
@@ -85,83 +88,51 @@ def _perpendicular(vectors: Array) -> Array:
     return unit(other - vectors * np.sum(other * vectors, axis=-1, keepdims=True))
 
 
-def yaw(angles: ArrayLike) -> Array:
-    """Turns about the vertical Y axis by `angles` (...,) radians, as quaternions (..., 4)."""
-    half = np.asarray(angles, np.float64) / 2.0
-    zero = np.zeros_like(half)
-    return np.stack([np.cos(half), zero, np.sin(half), zero], axis=-1)
-
-
 def from_axis_angle(rotation_vectors: ArrayLike) -> Array:
     """Rotation vectors (..., 3), axis times angle in radians (SMPL's pose), to quaternions (..., 4)."""
     vectors = np.asarray(rotation_vectors, np.float64)
-    angle = norm(vectors)
-    # sin(a/2)/a through sinc, which is exact at zero
-    return np.concatenate([np.cos(angle / 2.0), 0.5 * np.sinc(angle / (2.0 * np.pi)) * vectors], axis=-1)
+    return _from_scipy(Rotation.from_rotvec(vectors.reshape(-1, 3)), vectors.shape[:-1])
 
 
 def to_axis_angle(quaternions: ArrayLike) -> Array:
     """Unit quaternions (..., 4) to rotation vectors (..., 3) with angles in [0, pi]."""
-    q = _with_positive_w(np.asarray(quaternions, np.float64))
-    length = norm(q[..., 1:])
-    angle = 2.0 * np.arctan2(length, q[..., :1])
-    scale = np.where(length > _TINY, angle / np.maximum(length, _TINY), 2.0)
-    return scale * q[..., 1:]
+    q = np.asarray(quaternions, np.float64)
+    return np.asarray(_to_scipy(q).as_rotvec()).reshape(*q.shape[:-1], 3)
 
 
 def to_matrix(quaternions: ArrayLike) -> Array:
     """Unit quaternions (..., 4) to rotation matrices (..., 3, 3)."""
     q = np.asarray(quaternions, np.float64)
-    columns = [rotate(q, axis) for axis in np.eye(3)]
-    return np.stack(columns, axis=-1)
+    return np.asarray(_to_scipy(q).as_matrix()).reshape(*q.shape[:-1], 3, 3)
 
 
 def from_matrix(matrices: ArrayLike) -> Array:
-    """Rotation matrices (..., 3, 3) to unit quaternions (..., 4) with w >= 0.
-
-    Four formulas exist, each exact where its own component is large; the largest component is taken.
-    """
+    """Rotation matrices (..., 3, 3) to unit quaternions (..., 4)."""
     m = np.asarray(matrices, np.float64)
-    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    wx, wy, wz = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    xy, xz, yz = m[..., 0, 1] + m[..., 1, 0], m[..., 0, 2] + m[..., 2, 0], m[..., 1, 2] + m[..., 2, 1]
-    # row i is the quaternion scaled by 4 times its own component i
-    rows = np.stack(
-        [
-            np.stack([1.0 + xx + yy + zz, wx, wy, wz], axis=-1),
-            np.stack([wx, 1.0 + xx - yy - zz, xy, xz], axis=-1),
-            np.stack([wy, xy, 1.0 - xx + yy - zz, yz], axis=-1),
-            np.stack([wz, xz, yz, 1.0 - xx - yy + zz], axis=-1),
-        ],
-        axis=-2,
-    )  # (..., 4, 4)
-    best = np.argmax(np.diagonal(rows, axis1=-2, axis2=-1), axis=-1)
-    chosen = np.take_along_axis(rows, best[..., None, None], axis=-2)[..., 0, :]
-    return _with_positive_w(unit(chosen))
+    return _from_scipy(Rotation.from_matrix(m.reshape(-1, 3, 3)), m.shape[:-2])
+
+
+def to_zyx_degrees(quaternions: ArrayLike) -> Array:
+    """Unit quaternions (..., 4) to angles (..., 3) about Z, then the turned Y, then the turned X (BVH's channels).
+
+    Where Z and X coincide only their sum is known; X then is 0.
+    """
+    q = np.asarray(quaternions, np.float64)
+    with warnings.catch_warnings():  # scipy warns of that case; the rotation is right all the same
+        warnings.filterwarnings("ignore", message="Gimbal lock")
+        return np.asarray(_to_scipy(q).as_euler("ZYX", degrees=True)).reshape(*q.shape[:-1], 3)
+
+
+def _to_scipy(quaternions: Array) -> Rotation:
+    """scipy has w last, and before 1.17 one leading dimension."""
+    return Rotation.from_quat(quaternions.reshape(-1, 4)[:, [1, 2, 3, 0]])
+
+
+def _from_scipy(rotation: Rotation, shape: tuple[int, ...]) -> Array:
+    return np.asarray(rotation.as_quat())[:, [3, 0, 1, 2]].reshape(*shape, 4)
 
 
 def matrix_to_6d(matrices: ArrayLike) -> Array:
     """Rotation matrices (..., 3, 3) to 6D (..., 6): the first column, then the second (HumanML3D's order)."""
     m = np.asarray(matrices, np.float64)
     return np.concatenate([m[..., :, 0], m[..., :, 1]], axis=-1)
-
-
-def matrix_from_6d(values: ArrayLike) -> Array:
-    """6D (..., 6) to rotation matrices (..., 3, 3) by Gram-Schmidt: any two independent columns will do."""
-    six = np.asarray(values, np.float64)
-    x = unit(six[..., :3])
-    z = unit(np.cross(x, six[..., 3:]))
-    return np.stack([x, np.cross(z, x), z], axis=-1)
-
-
-def slerp(start: ArrayLike, end: ArrayLike, fraction: ArrayLike) -> Array:
-    """Along the shorter arc from start (..., 4), fraction 0, to end (..., 4), fraction 1; fraction (...,)."""
-    a, b = np.broadcast_arrays(np.asarray(start, np.float64), np.asarray(end, np.float64))
-    step = to_axis_angle(multiply(b, conjugate(a)))
-    portion = np.asarray(fraction, np.float64)[..., None]
-    return multiply(from_axis_angle(step * portion), a)
-
-
-def _with_positive_w(quaternions: Array) -> Array:
-    """q and -q are the same rotation; the one with w >= 0."""
-    return np.where(quaternions[..., :1] < 0.0, -quaternions, quaternions)

@@ -4,15 +4,18 @@ Space: metres, Y up; at rest the body faces +Z and its left side is at +X.
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from hero_core.motion.rotations import Array, multiply, norm, rotate
+from hero_core.motion.rotations import Array, from_axis_angle, multiply, norm, rotate
 
-JOINT_COUNT = 22
-FPS = 20
+UpAxis = Literal["y", "z"]
+Unit = Literal["m", "cm", "mm", "inch"]
+
+METRES: dict[Unit, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
+Z_UP_TO_Y_UP = from_axis_angle([-np.pi / 2, 0.0, 0.0])
 
 # fmt: off
 JOINT_NAMES = (
@@ -91,23 +94,3 @@ def forward_kinematics(
         positions.append(positions[parent] + rotate(turned[parent], rest[..., joint, :]))
         turned.append(multiply(turned[parent], local[..., joint, :]))
     return np.stack(np.broadcast_arrays(*positions), axis=-2)
-
-
-def chain_forward_kinematics(
-    rotations: ArrayLike, root: ArrayLike, offsets: ArrayLike = TARGET_OFFSETS
-) -> Array:
-    """Joint positions in HumanML3D's own convention, the one of its 6D rotations.
-
-    Differs from `forward_kinematics`: rotation i turns the bone that ENDS at joint i, relative to the bone
-    before it in its chain; every chain, also the two arms, starts from rotation 0.
-    rotations (..., 22, 4), root (..., 3), offsets (22, 3) -> (..., 22, 3).
-    """
-    local = np.asarray(rotations, np.float64)
-    rest = np.asarray(offsets, np.float64)
-    positions = {0: np.asarray(root, np.float64)}
-    for chain in KINEMATIC_CHAINS:
-        turned = local[..., 0, :]
-        for parent, joint in pairwise(chain):
-            turned = multiply(turned, local[..., joint, :])
-            positions[joint] = positions[parent] + rotate(turned, rest[..., joint, :])
-    return np.stack(np.broadcast_arrays(*(positions[joint] for joint in range(JOINT_COUNT))), axis=-2)

@@ -13,12 +13,11 @@ from numpy.typing import ArrayLike
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
 from hero_core.motion.arrays import MEBIBYTE, read_npz
-from hero_core.motion.bvh import UpAxis
+from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_COUNT, PARENTS, forward_kinematics
+from hero_core.motion.skeleton import PARENTS, Z_UP_TO_Y_UP, UpAxis, forward_kinematics
 
 _MODEL_BYTES = 1024 * MEBIBYTE  # an array of a body model; SMPL-X's shapedirs have 400 columns
-_Z_UP_TO_Y_UP = rot.from_axis_angle([-np.pi / 2, 0.0, 0.0])
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class BodyModel:
 
 @dataclass(frozen=True)
 class SmplMotion:
-    """Parameters of a motion: rotation vectors (n, 22, 3), translation (n, 3), betas (b,), frames a second."""
+    """Parameters of a motion: rotation vectors (n, 22, 3), translation (n, 3), betas (b,), frames per second."""
 
     poses: Array
     translation: Array
@@ -103,4 +102,4 @@ def smpl_joints(motion: SmplMotion, model: BodyModel, up: UpAxis = "z") -> Array
     offsets = rest - rest[list(PARENTS)]
     root = motion.translation + rest[0]
     joints = forward_kinematics(rot.from_axis_angle(motion.poses), root, offsets)
-    return rot.rotate(_Z_UP_TO_Y_UP, joints) if up == "z" else joints
+    return rot.rotate(Z_UP_TO_Y_UP, joints) if up == "z" else joints

@@ -4,14 +4,13 @@ A shard becomes visible only by rename, complete and flushed; the manifest row t
 """
 
 from hero_core.shards.formats import SHARD_FORMATS, ShardFormat, open_reader, open_writer
-from hero_core.shards.record import ArrayRecord, ShardReader, ShardRef, ShardWriter
+from hero_core.shards.record import ArrayRecord, ShardReader, ShardWriter
 
 __all__ = [
     "SHARD_FORMATS",
     "ArrayRecord",
     "ShardFormat",
     "ShardReader",
-    "ShardRef",
     "ShardWriter",
     "open_reader",
     "open_writer",

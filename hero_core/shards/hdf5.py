@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 
 from hero_core.errors import ShardError
-from hero_core.files import atomic_path
-from hero_core.shards.record import ArrayRecord, ShardRef
+from hero_core.shards.record import ArrayRecord
+from hero_core.storage import atomic_path
 
 
 class Hdf5ShardWriter:
@@ -30,7 +30,7 @@ class Hdf5ShardWriter:
     def __exit__(self, *exception: object) -> None:
         self._stack.__exit__(*exception)  # type: ignore[arg-type]
 
-    def write(self, record: ArrayRecord) -> ShardRef:
+    def write(self, record: ArrayRecord) -> None:
         """Append a record; see :class:`ShardWriter`."""
         if record.key in self._file:
             raise ShardError(f"{self._path}: key {record.key!r} written twice")
@@ -38,7 +38,6 @@ class Hdf5ShardWriter:
         for name, array in record.storable().items():
             group.create_dataset(name, data=array, track_times=False)
         group.attrs["json"] = json.dumps(record.meta, sort_keys=True, allow_nan=False)
-        return ShardRef(self._path.name, record.key)
 
 
 class Hdf5ShardReader:

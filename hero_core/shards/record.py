@@ -12,14 +12,6 @@ from hero_core.records import check_key
 
 
 @dataclass(frozen=True)
-class ShardRef:
-    """The address of a record: the shard's file name and the key inside it."""
-
-    shard: str
-    key: str
-
-
-@dataclass(frozen=True)
 class ArrayRecord:
     """Named arrays and a small JSON object under one key."""
 
@@ -49,8 +41,8 @@ class ShardWriter(Protocol):
 
     def __exit__(self, *exception: object) -> None: ...
 
-    def write(self, record: ArrayRecord) -> ShardRef:
-        """Append a record and return its address.
+    def write(self, record: ArrayRecord) -> None:
+        """Append a record; it is found again under its key.
 
         Raises:
             ShardError: the key is already in this shard.

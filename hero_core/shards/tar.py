@@ -13,8 +13,8 @@ import webdataset
 from numpy.typing import NDArray
 
 from hero_core.errors import ShardError
-from hero_core.files import atomic_path
-from hero_core.shards.record import ArrayRecord, ShardRef
+from hero_core.shards.record import ArrayRecord
+from hero_core.storage import atomic_path
 
 
 class TarShardWriter:
@@ -36,7 +36,7 @@ class TarShardWriter:
     def __exit__(self, *exception: object) -> None:
         self._stack.__exit__(*exception)  # type: ignore[arg-type]
 
-    def write(self, record: ArrayRecord) -> ShardRef:
+    def write(self, record: ArrayRecord) -> None:
         """Append a record; see :class:`ShardWriter`."""
         if record.key in self._keys:
             raise ShardError(f"{self._path}: key {record.key!r} written twice")
@@ -46,7 +46,6 @@ class TarShardWriter:
             members[f"{name}.npy"] = _npy_bytes(array)
         members["json"] = json.dumps(record.meta, sort_keys=True, allow_nan=False).encode()
         self._tar.write(members)
-        return ShardRef(self._path.name, record.key)
 
 
 class _Span(NamedTuple):

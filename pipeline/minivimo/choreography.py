@@ -7,9 +7,9 @@ from itertools import pairwise
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from hero_core.motion.format import FPS
 from pipeline.minivimo.body import Array, BodyTrack, ankle_height
 
-FPS = 20
 PELVIS_HEIGHT_M = 0.945
 
 Hand = tuple[float, float, float]  # outward, up, forward from the shoulder, metres
@@ -86,7 +86,7 @@ class Stance:
 
 
 def perform(dance: Choreography, stance: Stance, idle: Array, onset_seconds: float) -> BodyTrack:
-    """Plays a choreography from its onset on.
+    """Play a choreography from its onset on.
 
     idle (n, 14): small movements that are added throughout, in the units of `Pose`.
     """

@@ -4,8 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero_core.motion.canonical import face_z_plus, to_floor, to_origin
+from hero_core.motion.format import FPS
 from pipeline.minivimo.body import Array, pose_body
-from pipeline.minivimo.choreography import FPS, Choreography, Pose, Stance, perform
+from pipeline.minivimo.choreography import Choreography, Pose, Stance, perform
 from pipeline.minivimo.plan import ClipPlan
 from pipeline.minivimo.reactions import Style, choreograph
 
@@ -62,7 +63,7 @@ def _with_yaw(pose: Pose, degrees: float) -> Pose:
 
 
 def _idle(rng: np.random.Generator, length: int) -> Array:
-    """(n, 14) slow sway: two sines of random rate and phase a channel."""
+    """(n, 14) slow sway: two sines of random rate and phase for every channel."""
     times = np.arange(length)[:, None] / FPS
     slow, fast = rng.uniform(0.15, 0.4, size=14), rng.uniform(0.5, 0.9, size=14)
     phases = rng.uniform(0, 2 * np.pi, size=(2, 14))

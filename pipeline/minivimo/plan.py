@@ -1,14 +1,14 @@
 """What happens in a clip, and when: drawn from (seed, index) alone, before anything is rendered."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.minivimo.interactions import INTERACTIONS, Interaction, Side
+from hero_core.minivimo.interactions import INTERACTIONS, Interaction
+from hero_core.motion.format import FPS
+from hero_core.records import Side, Truth
 from pipeline.minivimo.look import Look, sample_look
 
-MOTION_FPS = 20
 SIZES: tuple[tuple[int, int], ...] = (  # (width, height)
     (320, 240),
     (320, 180),
@@ -66,7 +66,7 @@ class ClipPlan:
     @property
     def motion_length(self) -> int:
         """Motion frames at 20 fps."""
-        return round(self.duration_seconds * MOTION_FPS)
+        return round(self.duration_seconds * FPS)
 
     @property
     def seen_side(self) -> Side:
@@ -86,21 +86,19 @@ class ClipPlan:
             return 0.0
         return self.event_seconds + self.delay_seconds(variant)
 
+    def truth(self, variant: int) -> Truth:
+        """The right answer to this clip, as one of its motions gives it."""
+        return Truth(self.interaction.reaction, self.side, self.onset_seconds(variant))
+
     def reveal(self, time_seconds: float) -> float:
         """How much of the revealing part shows, 0 to 1."""
         rise = (time_seconds - self.event_seconds + self.rise_seconds) / self.rise_seconds
         fall = (self.event_seconds + self.hold_seconds + 0.35 - time_seconds) / 0.35
         return smoothstep(min(rise, fall))
 
-    def frame_has_event(self, times_seconds: Sequence[float] | np.ndarray) -> np.ndarray:
-        """(t,) bool: whether the revealing part is (mostly) visible at each time."""
-        times = np.asarray(times_seconds, dtype=float)
-        begin = self.event_seconds - 0.5 * self.rise_seconds
-        return np.asarray((times >= begin) & (times <= self.event_seconds + self.hold_seconds + 0.15))
-
 
 def sample_clip(seed: int, index: int) -> ClipPlan:
-    """Plans clip `index` of the data set `seed`.
+    """Plan clip `index` of the data set `seed`.
 
     Interactions come in shuffled blocks of all of them, and the sides of a sided one alternate between
     blocks, so any run of clips is balanced.
@@ -111,7 +109,7 @@ def sample_clip(seed: int, index: int) -> ClipPlan:
     interaction = INTERACTIONS[kind]
 
     rng = np.random.default_rng([seed, index, _PLAN])
-    duration = int(rng.integers(44, 121)) / MOTION_FPS  # a whole number of motion frames
+    duration = int(rng.integers(44, 121)) / FPS  # a whole number of motion frames
     speed = float(rng.uniform(0.8, 1.25))
     width, height = SIZES[int(rng.integers(len(SIZES)))]
     return ClipPlan(

@@ -11,25 +11,20 @@ from pipeline.minivimo.backdrop import draw_distractor, margin_pixels, paint_bac
 from pipeline.minivimo.canvas import Canvas, Point
 from pipeline.minivimo.plan import ClipPlan
 from pipeline.minivimo.scenes import draw_scene
-from pipeline.transforms import resize_frame
 
 
 def render_frames(
-    plan: ClipPlan, times_seconds: Sequence[float] | np.ndarray | None = None, size: int | None = None
+    plan: ClipPlan, times_seconds: Sequence[float] | np.ndarray | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yields uint8 RGB frames (height, width, 3) of a clip.
+    """Draw uint8 RGB frames (height, width, 3) of a clip at `times_seconds`, or all of them at its own rate.
 
-    Without `times_seconds`: every frame of the clip at its own rate. With `size`: each frame squashed to
-    (size, size, 3), as video readers do it for the encoder. The same time always gives the same picture.
+    The same time always gives the same picture.
     """
     backdrop = paint_backdrop(plan.look, plan.width, plan.height)
     grain = _grain(plan)
     times = plan.frame_times_seconds if times_seconds is None else np.asarray(times_seconds, dtype=float)
     for time_seconds in times:
-        frame = _draw(plan, backdrop, grain, float(time_seconds))
-        if size is not None:
-            frame = resize_frame(frame, size)
-        yield frame
+        yield _draw(plan, backdrop, grain, float(time_seconds))
 
 
 def _draw(

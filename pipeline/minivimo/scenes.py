@@ -1,4 +1,4 @@
-"""What the reacting person sees in each interaction: one function a kind, drawing one moment."""
+"""What the reacting person sees in each interaction: one function per interaction, drawing one moment."""
 
 import math
 from collections.abc import Callable

@@ -1,8 +1,6 @@
-"""Where videos and reactions come from: three layouts, one ``Source``."""
+"""Where videos and motions come from: five layouts, one ``Source``."""
 
-from pipeline.sources.description import DatasetDescription
 from pipeline.sources.open import open_source
-from pipeline.sources.paths import key_for
-from pipeline.sources.records import Source, SourcePair, SourceVideo, Truth
+from pipeline.sources.records import UNKNOWN, Source, SourceMotion, SourcePair, SourceVideo
 
-__all__ = ["DatasetDescription", "Source", "SourcePair", "SourceVideo", "Truth", "key_for", "open_source"]
+__all__ = ["UNKNOWN", "Source", "SourceMotion", "SourcePair", "SourceVideo", "open_source"]

@@ -30,7 +30,7 @@ class DatasetDescription(Config):
 
 
 def describe(root: Path, dataset_toml: Path | None) -> DatasetDescription:
-    """The description given, else the one in ``root``, else one that says that there is none.
+    """The description in ``dataset_toml``, else the one in ``root``, else one that says that there is none.
 
     Raises:
         ConfigError: the file is missing, is not TOML, or has an unknown key.

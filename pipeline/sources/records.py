@@ -1,8 +1,10 @@
-"""What a source holds: videos, and pairs of a video and a motion."""
+"""What a source lists: videos, motions, and which belong together."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from hero_core.records import Split, Truth
 from pipeline.sources.description import DatasetDescription
 
 UNKNOWN = "unknown"
@@ -14,9 +16,9 @@ class SourceVideo:
     """A video that a source lists; it may turn out to be missing or broken.
 
     Attributes:
-        key: unique in the source, safe in shards.
+        key: unique in the source, safe in shards; made from ``relative``.
         path: absolute.
-        relative: from the root of the source, with forward slashes.
+        relative: from the root that holds it, with forward slashes.
         broad: broad category, or ``unknown``.
         subcategory: subcategory, or ``unknown``.
         group: videos cut from one parent share it, and so may not be split.
@@ -31,31 +33,30 @@ class SourceVideo:
 
 
 @dataclass(frozen=True)
-class Truth:
-    """The right answer, where a data set knows it: which reaction, to which side, from when on."""
+class SourceMotion:
+    """A motion that a source lists; it may turn out to be missing or broken.
 
-    reaction: str
-    side: str
-    onset_seconds: float
+    Attributes:
+        key, path, relative: as of a video.
+        fps: stated frames per second, or ``None``.
+    """
+
+    key: str
+    path: Path
+    relative: str
+    fps: float | None
 
 
 @dataclass(frozen=True)
 class SourcePair:
-    """A video and a motion that fits it, as listed.
+    """A video and a motion that fits it; or, with ``video_key`` ``None``, a motion of its own.
 
-    Attributes:
-        motion: absolute path.
-        motion_relative: from the root of the source, with forward slashes.
-        split: the source's own, or ``None``.
-        motion_fps: stated rate of the motion, or ``None``.
+    ``split`` is the source's own, or ``None``; ``truth`` the right answer, where the source knows it.
     """
 
-    video_key: str
+    video_key: str | None
     motion_key: str
-    motion: Path
-    motion_relative: str
-    split: str | None
-    motion_fps: float | None
+    split: Split | None
     truth: Truth | None
 
 
@@ -64,18 +65,32 @@ class Source:
     """A data set as its files list it; nothing but the lists has been opened.
 
     Attributes:
-        root: absolute folder that all relative paths start from.
-        kind: ``official lists``, ``pair table`` or ``video folder``.
-        videos: unique, sorted by key.
-        pairs: unique, in the order of the lists.
+        opened: absolute folder or table that was opened.
+        roots: absolute folders that relative paths start from, that of the lists first.
+        kind: ``official lists``, ``HumanML3D folder``, ``pair table``, ``video folder`` or ``motion folder``.
+        videos: unique, sorted by key; also those without a motion.
+        motions: unique, sorted by key.
+        pairs: unique, in the order of the lists; every motion stands in at least one.
+        columns: chosen columns of a pair table, by field.
         notes: what was odd in the lists and how it was read, one line each.
     """
 
-    root: Path
-    name: str
-    statement: str
+    opened: Path
+    roots: tuple[Path, ...]
     kind: str
-    videos: tuple[SourceVideo, ...]
-    pairs: tuple[SourcePair, ...]
     description: DatasetDescription
+    videos: tuple[SourceVideo, ...]
+    motions: tuple[SourceMotion, ...]
+    pairs: tuple[SourcePair, ...]
+    columns: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The data set's name, as reports print it."""
+        return self.description.name
+
+    @property
+    def statement(self) -> str:
+        """What the data set is and what it is not, in one sentence."""
+        return self.description.statement

@@ -1,133 +1,126 @@
-"""One row of any list, and the way from rows to a source."""
+"""What every layout is read into, and the way from there to a source."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hero_core.errors import InputError
+from hero_core.records import Split, Truth
 from pipeline.sources.description import DatasetDescription
-from pipeline.sources.paths import key_for
-from pipeline.sources.records import Source, SourcePair, SourceVideo, Truth
+from pipeline.sources.paths import Roots, key_for, suffix_of
+from pipeline.sources.records import UNKNOWN, Source, SourceMotion, SourcePair, SourceVideo
+
+Located = tuple[str, Path]
+"""Path from its root, and the file."""
+
+
+def video_at(
+    file: Located, broad: str = UNKNOWN, subcategory: str = UNKNOWN, parent: str = ""
+) -> SourceVideo:
+    """A listed video; ``parent`` is what it was cut from, by path or by name."""
+    return SourceVideo(key_for(file[0]), file[1], file[0], broad, subcategory, group=parent)
+
+
+def motion_at(file: Located, description: DatasetDescription, fps: float | None = None) -> SourceMotion:
+    """A listed motion; the described rate is that of arrays only, as the other files state theirs."""
+    described = description.motion_fps if suffix_of(file[0]) == ".npy" else None
+    return SourceMotion(key_for(file[0]), file[1], file[0], fps or described)
 
 
 @dataclass(frozen=True)
 class Row:
-    """A video with at most one motion, read from one line.
+    """A video, a motion or both, read from one line.
 
     Attributes:
         where: file and line, for messages.
-        parent: name of the video that this one was cut from; empty where not told.
+        video: its ``group`` is still the parent as listed; empty where not told.
     """
 
     where: str
-    video: str
-    motion: str | None
-    broad: str
-    subcategory: str
-    parent: str = ""
-    split: str | None = None
-    motion_fps: float | None = None
+    video: SourceVideo | None = None
+    motion: SourceMotion | None = None
+    split: Split | None = None
     truth: Truth | None = None
 
 
-def source_from_rows(
-    root: Path, kind: str, description: DatasetDescription, rows: Iterable[Row], listed_in: str
+@dataclass(frozen=True)
+class Listing:
+    """What one layout says: its name, its rows, and what was odd, one line each."""
+
+    kind: str
+    rows: Sequence[Row]
+    notes: tuple[str, ...] = ()
+
+
+def collect(
+    opened: Path, listing: Listing, roots: Roots, description: DatasetDescription, columns: Mapping[str, str]
 ) -> Source:
-    """Collect rows into unique videos and pairs.
+    """Unique videos, motions and pairs of the rows.
 
     Raises:
-        InputError: no rows, rows that contradict each other about one video or pair, or two files with one key.
+        InputError: rows that contradict each other about one video, motion or pair.
     """
-    videos: dict[str, Row] = {}
-    pairs: dict[tuple[str, str], Row] = {}
-    notes: list[str] = []
-    for row in rows:
-        _check_agreement(videos.setdefault(row.video, row), row)
-        if row.motion is None:
-            continue
-        if (first := pairs.setdefault((row.video, row.motion), row)) is not row:
-            if (first.split, first.truth) != (row.split, row.truth):
+    videos: dict[str, SourceVideo] = {}
+    motions: dict[str, SourceMotion] = {}
+    pairs: dict[tuple[str | None, str], SourcePair] = {}
+    again: list[str] = []
+    for row in listing.rows:
+        if row.video:
+            _check_same(videos.setdefault(row.video.key, row.video), row.video, row.where)
+        if row.motion:
+            _check_same(motions.setdefault(row.motion.key, row.motion), row.motion, row.where)
+            pair = SourcePair(row.video.key if row.video else None, row.motion.key, row.split, row.truth)
+            first = pairs.setdefault((pair.video_key, pair.motion_key), pair)
+            if first != pair:
                 raise InputError(
-                    f"{row.where}: the pair of {first.where} again, with another split or truth; remove one"
+                    f"{row.where}: {row.motion.relative} is listed again as the same pair, with another split or "
+                    "truth; remove one of the rows"
                 )
-            notes.append(f"{row.where}: the pair of {first.where} again; kept once")
-    if not videos:
-        raise InputError(f"{listed_in}: no videos")
-    groups = _groups(videos)
-    notes += _split_groups(groups, pairs)
-    listed = [
-        SourceVideo(
-            key_for(relative), root / relative, relative, row.broad, row.subcategory, groups[relative]
-        )
-        for relative, row in videos.items()
-    ]
-    _check_keys(listed_in, [video.relative for video in listed])
-    _check_keys(listed_in, sorted({motion for _, motion in pairs}))
+            again += [row.where] if first is not pair else []
+    notes = [f"{len(again)} rows list a pair again, e.g. {again[0]}; it is kept once"] if again else []
+    groups = _groups({video.relative: video.group for video in videos.values()})
+    grouped = (replace(video, group=groups[video.relative]) for video in videos.values())
     return Source(
-        root=root,
-        name=description.name,
-        statement=description.statement,
-        kind=kind,
-        videos=tuple(sorted(listed, key=lambda video: video.key)),
-        pairs=tuple(_pair(root, description, motion, row) for (_, motion), row in pairs.items()),
+        opened=opened.absolute(),
+        roots=roots.folders,
+        kind=listing.kind,
         description=description,
-        notes=tuple(notes),
+        videos=tuple(sorted(grouped, key=lambda video: video.key)),
+        motions=tuple(sorted(motions.values(), key=lambda motion: motion.key)),
+        pairs=tuple(pairs.values()),
+        columns=dict(columns),
+        notes=(*listing.notes, *notes, *roots.shadowed([*videos.values(), *motions.values()])),
     )
 
 
-def _pair(root: Path, description: DatasetDescription, motion: str, row: Row) -> SourcePair:
-    return SourcePair(
-        video_key=key_for(row.video),
-        motion_key=key_for(motion),
-        motion=root / motion,
-        motion_relative=motion,
-        split=row.split,
-        motion_fps=row.motion_fps or description.motion_fps,
-        truth=row.truth,
-    )
+_CALLED = {"broad": "category", "group": "parent_video", "fps": "motion_fps"}
 
 
-def _check_agreement(first: Row, row: Row) -> None:
-    if (first.broad, first.subcategory, first.parent) != (row.broad, row.subcategory, row.parent):
+def _check_same(first: SourceVideo | SourceMotion, item: SourceVideo | SourceMotion, where: str) -> None:
+    if first != item:
+        differing = (name for name, value in vars(item).items() if getattr(first, name) != value)
+        names = (_CALLED.get(name, name) for name in differing)
         raise InputError(
-            f"{row.where}: category or parent of {row.video} differs from {first.where}; make the rows agree"
+            f"{where}: {item.relative} differs from an earlier row in {', '.join(names)}; make the rows agree"
         )
 
 
-def _check_keys(listed_in: str, relatives: list[str]) -> None:
-    seen: dict[str, str] = {}
-    for relative in relatives:
-        if (other := seen.setdefault(key_for(relative), relative)) != relative:
-            raise InputError(f"{listed_in}: {other} and {relative} get the same key; rename one of them")
-
-
-def _split_groups(groups: Mapping[str, str], pairs: Mapping[tuple[str, str], Row]) -> list[str]:
-    """A note where videos cut from one parent stand in more than one of the source's own splits."""
-    splits: dict[str, set[str]] = {}
-    for (video, _), row in pairs.items():
-        if row.split is not None:
-            splits.setdefault(groups[video], set()).add(row.split)
-    torn = sorted(group for group, names in splits.items() if len(names) > 1)
-    return [f"{len(torn)} source videos stand in more than one split, e.g. {torn[0]}"] if torn else []
-
-
-def _groups(videos: Mapping[str, Row]) -> dict[str, str]:
+def _groups(parents: Mapping[str, str]) -> dict[str, str]:
     """Outermost known parent of every video: parents may be listed by path or by file name."""
     by_name: dict[str, list[str]] = {}
-    for relative in videos:
-        by_name.setdefault(Path(relative).name, []).append(relative)
+    for relative in parents:
+        by_name.setdefault(posixpath.basename(relative), []).append(relative)
 
     def listed(parent: str) -> str:
-        if parent in videos:
-            return parent
         same_name = by_name.get(parent, [])
-        return same_name[0] if len(same_name) == 1 else parent
+        return same_name[0] if parent not in parents and len(same_name) == 1 else parent
 
     groups = {}
-    for relative in videos:
+    for relative in parents:
         group, seen = relative, {relative}
-        while group in videos and videos[group].parent:
-            group = listed(videos[group].parent)
+        while parents.get(group):
+            group = listed(parents[group])
             if group in seen:
                 break
             seen.add(group)

@@ -2,8 +2,9 @@
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
-from hero_core.cli import progress, run
+from hero_core.cli import VersionOption, progress, run
 from hero_core.errors import HeroError
 
 
@@ -31,3 +32,15 @@ def test_logs_get_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(lines) == 2  # the first at once, then nothing for five seconds, then the last
     assert lines[-1].startswith("extract: 100/100, ")
     assert lines[-1].endswith("0 quarantined")
+
+
+def test_every_command_can_say_its_version() -> None:
+    app = typer.Typer()
+
+    @app.callback(invoke_without_command=True)
+    def main(version: VersionOption = False) -> None:
+        raise HeroError("version is said before anything else happens")
+
+    result = CliRunner().invoke(app, ["--version"])
+    assert result.exit_code == 0
+    assert result.output.startswith("hero-motion ")

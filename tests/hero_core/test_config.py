@@ -29,7 +29,10 @@ def test_file_then_overrides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("overrides", "named"),
     [
-        (["inner.depth=3"], "inner.depth"),
+        (["inner.depth=3"], r"inner\.depth: no such setting \(known: layers, rate, name\)"),
+        (["inner.layer=3"], r"inner\.layer: no such setting; did you mean inner\.layers\?"),
+        (["iner.layers=3"], r"iner: no such setting; did you mean inner\?"),
+        (["betas=[1]"], "betas"),
         (["inner.layers=many"], "inner.layers"),
         (["layers"], "key=value"),
         (["inner.rate=nan"], "inner.rate"),
@@ -51,3 +54,14 @@ def test_missing_and_broken_files_are_named(tmp_path: Path) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Outer().inner.layers = 5  # type: ignore[misc]
+
+
+def test_only_keys_of_the_same_section_are_suggested() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(Outer, None, ["inner.beta=1"])
+    assert "betas" not in str(caught.value)
+
+
+def test_a_section_is_not_a_value() -> None:
+    with pytest.raises(ConfigError, match="inner"):
+        load_config(Outer, None, ["inner=3"])

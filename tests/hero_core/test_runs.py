@@ -1,18 +1,31 @@
+"""Runs: what others trained, read once, and only together with what it was trained with."""
+
 from pathlib import Path
 
 import pytest
 import torch
 
-from hero_core.checkpoints import load_checkpoint, save_checkpoint
-from hero_core.errors import FingerprintError, WeightsError
-from hero_core.models.codec import MotionCodec
+from hero_core import runs
+from hero_core.errors import ConfigError, FingerprintError, ManifestError, WeightsError
+from hero_core.fingerprint import sha256_of_tensors
+from hero_core.models.base import VideoFeatures
+from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
-from hero_core.models.features import VideoFeatures
-from hero_core.models.masked import MaskedConfig, MaskedTransformer
-from hero_core.models.residual import ResidualConfig, ResidualTransformer
-from hero_core.models.rvq import RvqConfig
-from hero_core.models.sampling import SamplingConfig
-from hero_core.runs import CODEC_KEY, codec_fingerprint, load_codec, load_evaluator, load_hero
+from hero_core.models.generators.hero import Hero, HeroSampling, MaskedTransformer, ResidualTransformer
+from hero_core.models.generators.hero.masked import MaskedConfig
+from hero_core.models.generators.hero.residual import ResidualConfig
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.runs import (
+    ENCODED_BY_KEY,
+    checkpoint_path,
+    describe_run,
+    find_checkpoint,
+    generator_of,
+    load_evaluator,
+    load_generator,
+    load_run,
+)
+from hero_core.storage import read_json, write_json
 
 TRANSFORMER = {
     "codebook_size": 8,
@@ -26,70 +39,121 @@ TRANSFORMER = {
 }
 
 
-def make_codec(seed: int = 0) -> MotionCodec:
+def make_tokenizer(seed: int = 0) -> RvqTokenizer:
     torch.manual_seed(seed)
-    config = RvqConfig(width=8, code_dim=12, codebook_size=8, quantizers=3, depth=1)
-    return MotionCodec(config, torch.zeros(263), torch.ones(263))
+    return RvqTokenizer(RvqConfig(width=8, code_dim=12, codebook_size=8, quantizers=3, depth=1))
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
-    codec = make_codec()
-    codec.save(tmp_path / "rvq" / "best", {})
-    metadata = {CODEC_KEY: codec_fingerprint(codec)}
+    tokenizer = make_tokenizer()
+    save_network(checkpoint_path(tmp_path, "rvq"), tokenizer, {})
+    metadata = {ENCODED_BY_KEY: sha256_of_tensors(tokenizer.state_dict()), "data": {"name": "toy"}}
     for which in ("best", "last"):
         masked = MaskedTransformer(MaskedConfig.model_validate(TRANSFORMER))
-        masked.save(tmp_path / "masked" / which, metadata)
+        save_network(checkpoint_path(tmp_path, "masked", which), masked, metadata)
         residual = ResidualTransformer(ResidualConfig.model_validate({**TRANSFORMER, "quantizers": 3}))
-        residual.save(tmp_path / "residual" / which, metadata)
+        save_network(checkpoint_path(tmp_path, "residual", which), residual, metadata)
+    describe_run(tmp_path, "hero")
     return tmp_path
 
 
-def test_fingerprint_is_of_the_tensors(tmp_path: Path) -> None:
-    codec = make_codec()
-    fingerprint = codec_fingerprint(codec)
-    codec.save(tmp_path, {"epoch": 3})
-    assert codec_fingerprint(MotionCodec.load(tmp_path)) == fingerprint
-    assert codec_fingerprint(make_codec(seed=1)) != fingerprint
-    with torch.no_grad():
-        codec.vae.quantizer.codebooks[0].codebook[0, 0] += 1e-6
-    assert codec_fingerprint(codec) != fingerprint
-
-
 def test_a_run_generates(run: Path) -> None:
-    hero = load_hero(run, sampling=SamplingConfig(steps=2))
+    loaded = load_run(run, sampling=["steps=2", "temperature=0"])
+    hero = loaded.generator
+    assert isinstance(hero, Hero)
     assert not any(module.training for module in hero.modules())
-    assert hero.sampling.steps == 2
+    assert hero.sampling == HeroSampling(steps=2, temperature=0)
+    assert list(loaded.origins) == ["rvq", "masked", "residual"]
+    assert loaded.data == {"name": "toy"}
     frames = torch.randn(1, 4, 16)
-    motion = hero.generate(VideoFeatures(frames, frames.mean(dim=1)), torch.tensor([16]), torch.Generator())
+    video = VideoFeatures(frames, frames.mean(dim=1), torch.arange(4)[None] / 4)
+    motion = load_generator(run).generate(video, torch.tensor([16]), torch.Generator())
     assert motion.shape == (1, 16, 263)
 
 
-def test_best_and_last_are_told_apart(run: Path) -> None:
+def test_every_checkpoint_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[Path] = []
+
+    def count(path: Path, cls: type) -> object:
+        read.append(path)
+        return load_network(path, cls)
+
+    monkeypatch.setattr(runs, "load_network", count)
+    load_run(run)
+    assert read == [checkpoint_path(run, part) for part in ("rvq", "masked", "residual")]
+
+
+def test_best_and_last_are_told_apart_and_the_tokenizer_is_always_the_best(run: Path) -> None:
     for which in ("best", "last"):
-        stored = load_checkpoint(run / "masked" / which, "masked").tensors
-        loaded = load_hero(run, which=which).masked.state_dict()
-        assert all(torch.equal(stored[name], loaded[name]) for name in stored)
+        stored, _ = load_network(checkpoint_path(run, "masked", which), MaskedTransformer)
+        loaded = load_run(run, which)
+        assert isinstance(loaded.generator, Hero)
+        expected, found = stored.state_dict(), loaded.generator.masked.state_dict()
+        assert all(torch.equal(expected[name], found[name]) for name in expected)
+        assert loaded.origins["rvq"].path == checkpoint_path(run, "rvq", "best")
 
 
-def test_transformers_of_another_tokenizer_are_refused(run: Path) -> None:
-    make_codec(seed=1).save(run / "rvq" / "best", {})
-    with pytest.raises(FingerprintError, match="trained with tokenizer"):
-        load_hero(run)
+def test_parts_trained_with_another_tokenizer_are_refused(run: Path) -> None:
+    save_network(checkpoint_path(run, "rvq"), make_tokenizer(seed=1), {})
+    with pytest.raises(
+        FingerprintError, match=r"masked.best\.safetensors: trained with rvq .*Train this part again"
+    ):
+        load_run(run)
 
 
-def test_transformers_of_an_unknown_tokenizer_are_refused(run: Path) -> None:
-    stored = load_checkpoint(run / "residual" / "best", "residual")
-    config = ResidualConfig.model_validate(stored.config)
-    save_checkpoint(run / "residual" / "best", "residual", config, stored.tensors, {})
-    with pytest.raises(FingerprintError, match=CODEC_KEY):
-        load_hero(run)
+def test_parts_of_an_unknown_tokenizer_are_refused(run: Path) -> None:
+    path = checkpoint_path(run, "residual")
+    residual, _ = load_network(path, ResidualTransformer)
+    save_network(path, residual, {})
+    with pytest.raises(FingerprintError, match=rf"residual.best\.safetensors.*{ENCODED_BY_KEY}"):
+        load_run(run)
 
 
-def test_missing_parts_are_named(run: Path, tmp_path: Path) -> None:
-    assert load_codec(run).config.quantizers == 3
-    with pytest.raises(WeightsError, match="evaluator"):
+def test_what_is_missing_is_named_with_the_command_that_makes_it(run: Path, tmp_path: Path) -> None:
+    checkpoint_path(run, "masked").unlink()
+    with pytest.raises(WeightsError, match=r"masked.best\.safetensors: missing; .*hero-train masked"):
+        load_run(run)
+    with pytest.raises(WeightsError, match="no run here; train one with hero-train all"):
+        load_run(tmp_path / "absent")
+    with pytest.raises(WeightsError, match=r"trained evaluator \(evaluator/best\.safetensors\)"):
         load_evaluator(run)
+
+
+def test_an_evaluator_is_found_in_a_run_in_its_folder_and_as_a_file(run: Path) -> None:
     config = EvaluatorConfig(movement_hidden=4, movement_dim=4, motion_hidden=4, embedding_dim=4)
-    MotionEvaluator(config, torch.zeros(263), torch.ones(263)).save(run / "evaluator" / "best", {})
-    assert not load_evaluator(run).training
+    path = checkpoint_path(run, "evaluator")
+    save_network(path, MotionEvaluator(config), {"data": {"name": "toy"}})
+    for source in (run, path.parent, path):
+        evaluator, origin = load_evaluator(source)
+        assert not evaluator.training
+        assert (origin.path, origin.metadata) == (path, {"data": {"name": "toy"}})
+        assert find_checkpoint(source, "evaluator") == path
+
+
+def test_unknown_sampling_settings_are_refused(run: Path) -> None:
+    with pytest.raises(ConfigError, match="stepz"):
+        load_run(run, sampling=["stepz=2"])
+
+
+def test_what_was_noted_of_a_run_stays(tmp_path: Path) -> None:
+    assert generator_of(tmp_path) is None
+    describe_run(tmp_path, "hero", imported={"source": "x"})
+    describe_run(tmp_path, "hero", parts_from="y")
+    assert generator_of(tmp_path) == "hero"
+    noted = read_json(tmp_path / "run.json")
+    assert (noted["imported"], noted["parts_from"]) == ({"source": "x"}, "y")
+
+
+def test_runs_of_other_versions_and_unknown_generators_are_refused(tmp_path: Path) -> None:
+    write_json(tmp_path / "run.json", {"schema": "hero-run/1", "generator": "hero"})
+    with pytest.raises(ManifestError, match="version 'hero-run/1'.*train anew"):
+        generator_of(tmp_path)
+    describe_run(tmp_path, "nobody")
+    with pytest.raises(ConfigError, match="no generator is called 'nobody'"):
+        load_run(tmp_path)
+    old = tmp_path / "old"
+    (old / "rvq" / "best").mkdir(parents=True)
+    (old / "rvq" / "best" / "checkpoint.json").write_text("{}")
+    with pytest.raises(ManifestError, match="earlier version.*train anew"):
+        load_run(old)

@@ -1,7 +1,6 @@
 """The motion evaluator against numbers of the official code."""
 
-import json
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,34 +9,32 @@ import torch
 from torch import Tensor
 
 from hero_core.models.evaluator import CONTACT_DIMS, MotionEvaluator
-from hero_core.official.evaluator import import_evaluator
+from hero_core.motion.format import MOTION_DIM
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.official.convert import convert_evaluator
 
 
 @pytest.fixture(scope="module")
-def facts(parity_dir: Path) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((parity_dir / "evaluator" / "evaluator.json").read_text())
-    return loaded
+def folder(open_folder: Callable[[str], Any]) -> Any:
+    return open_folder("evaluator")
 
 
 @pytest.fixture(scope="module")
-def official(parity_dir: Path) -> dict[str, Tensor]:
-    with np.load(parity_dir / "evaluator" / "evaluator.npz", allow_pickle=False) as stored:
-        return {name: torch.from_numpy(np.asarray(stored[name])) for name in stored}
+def facts(folder: Any) -> dict[str, Any]:
+    return dict(folder.facts)
 
 
 @pytest.fixture(scope="module")
-def evaluator(
-    parity_dir: Path, facts: dict[str, Any], tmp_path_factory: pytest.TempPathFactory
-) -> MotionEvaluator:
+def official(folder: Any) -> dict[str, Tensor]:
+    return dict(folder.arrays("evaluator"))
+
+
+@pytest.fixture(scope="module")
+def evaluator(folder: Any) -> MotionEvaluator:
     """Its statistics change nothing: the fixture's motions are normalised already."""
-    folder = tmp_path_factory.mktemp("meta")
-    dim = facts["hyperparameters"]["input"] + CONTACT_DIMS
-    np.save(folder / "mean.npy", np.zeros(dim))
-    np.save(folder / "std.npy", np.ones(dim))
-    opt_txt = parity_dir / facts.get("opt_txt_path", facts["opt_txt"].split()[0])
-    return import_evaluator(
-        parity_dir / facts["checkpoint_path"], opt_txt, folder / "mean.npy", folder / "std.npy"
-    )
+    opt_txt = folder.root / folder.facts.get("opt_txt_path", folder.facts["opt_txt"].split()[0])
+    unchanged = MotionStatistics(np.zeros(MOTION_DIM, np.float32), np.ones(MOTION_DIM, np.float32))
+    return convert_evaluator(folder.file("checkpoint_path"), opt_txt, unchanged)
 
 
 def _assert_close(ours: Tensor, theirs: Tensor, facts: dict[str, Any]) -> None:

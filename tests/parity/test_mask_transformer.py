@@ -1,23 +1,21 @@
 """The masked transformer against numbers made by running the official one."""
 
-import json
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from hero_core.models.features import VideoFeatures
-from hero_core.models.masked import MaskedConfig, MaskedTransformer, MaskingDraws
+from hero_core.models.base import VideoFeatures
+from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer, MaskingDraws
+from hero_core.models.generators.hero.settings import HeroSampling
+from hero_core.models.generators.hero.transformer import Context
 from hero_core.models.padding import valid_mask
-from hero_core.models.sampling import Guidance, SamplingConfig
-from hero_core.models.transformer import Context
-from hero_core.official.masked import import_masked
-from hero_core.official.reading import read_official
-from hero_core.official.transformer import rename_tensors
+from hero_core.models.sampling import Guidance, uniform_from
+from hero_core.official.convert import convert_masked
+from hero_core.official.tensors import MASKED_KEYS, read_tensors, rename_transformer
 
 LOGITS_TOLERANCE = 2e-4
 GUIDED_TOLERANCE = 1e-3
@@ -29,26 +27,20 @@ WEIGHTS_TOLERANCE = 1e-5
 class Fixture:
     """One folder of numbers, and the official weights that made them."""
 
-    def __init__(self, parity_dir: Path) -> None:
-        self.folder = parity_dir / "mask_transformer"
-        self.description: dict[str, Any] = json.loads((self.folder / "mask_transformer.json").read_text())
-        self.weights = parity_dir / self.description["checkpoint_path"]
-        self.opt_txt = parity_dir / self.description["opt_txt_path"]
-
-    def arrays(self, name: str) -> dict[str, Tensor]:
-        with np.load(self.folder / f"{name}.npz", allow_pickle=False) as arrays:
-            return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    def __init__(self, folder: Any) -> None:
+        self.arrays, self.facts = folder.arrays, folder.facts
+        self.weights, self.opt_txt = folder.file("checkpoint_path"), folder.file("opt_txt_path")
 
     def model(self, **changes: object) -> MaskedTransformer:
-        official = import_masked(self.weights, self.opt_txt)
+        official = convert_masked(self.weights, self.opt_txt)
         model = MaskedTransformer(official.config.model_copy(update=changes))
         model.load_state_dict(official.state_dict())
         return model.eval()
 
 
 @pytest.fixture(scope="module")
-def fixture(parity_dir: Path) -> Fixture:
-    return Fixture(parity_dir)
+def fixture(open_folder: Callable[[str], Any]) -> Fixture:
+    return Fixture(open_folder("mask_transformer"))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +49,8 @@ def model(fixture: Fixture) -> MaskedTransformer:
 
 
 def condition_of(arrays: dict[str, Tensor]) -> VideoFeatures:
-    return VideoFeatures(arrays["memory_local"], arrays["cond_global"])
+    frames = arrays["memory_local"]
+    return VideoFeatures(frames, arrays["cond_global"], torch.zeros(frames.shape[:2]))
 
 
 def guided_logits(
@@ -70,7 +63,7 @@ def guided_logits(
 
 
 def test_config_states_the_official_sizes_and_habits(fixture: Fixture, model: MaskedTransformer) -> None:
-    expected = fixture.description["hyperparameters"]
+    expected = fixture.facts["hyperparameters"]
     config = model.config
     assert config.codebook_size == expected["num_tokens"]
     assert config.code_dim == expected["code_dim"]
@@ -120,9 +113,9 @@ def test_guided_logits(fixture: Fixture, model: MaskedTransformer) -> None:
         torch.testing.assert_close(logits.mT, arrays[name], atol=GUIDED_TOLERANCE, rtol=0)
 
 
-def greedy(model: MaskedTransformer, **settings: Any) -> SamplingConfig:
+def greedy(model: MaskedTransformer, **settings: Any) -> HeroSampling:
     """Settings under which a single code passes the top-k filter."""
-    return SamplingConfig(top_k_ratio=0.5 / model.config.codebook_size, **settings)
+    return HeroSampling(top_k_ratio=0.5 / model.config.codebook_size, **settings)
 
 
 def test_generation_is_deterministic_when_one_code_is_kept(
@@ -136,8 +129,8 @@ def test_generation_is_deterministic_when_one_code_is_kept(
             continue
         scale = 0.0 if match[1] == "force_mask" else float(match[2])
         settings = greedy(model, guidance_scale=scale, steps=int(match[3]))
-        rng = torch.Generator().manual_seed(replayed)
-        ids = model.generate(condition_of(arrays), arrays["m_lens"], rng, settings)
+        uniform = uniform_from(torch.Generator().manual_seed(replayed), torch.device("cpu"))
+        ids = model.generate(condition_of(arrays), arrays["m_lens"], uniform, settings)
         assert ids.tolist() == arrays[name].tolist(), name
         replayed += 1
     assert replayed >= 3
@@ -160,11 +153,11 @@ def test_generation_with_recorded_noise(fixture: Fixture, model: MaskedTransform
         for name in arrays
         if (match := re.fullmatch(r"ids_gumbel_cs([\d.]+)_t(\d+)_top([\d.]+)", name))
     )
-    settings = SamplingConfig(
+    settings = HeroSampling(
         guidance_scale=float(match[1]), steps=int(match[2]), top_k_ratio=1 - float(match[3]), temperature=1.0
     )
     recorded = iter(arrays["gumbel_uniforms"])
-    ids = model.generate_from(condition_of(arrays), arrays["m_lens"], lambda shape: next(recorded), settings)
+    ids = model.generate(condition_of(arrays), arrays["m_lens"], lambda shape: next(recorded), settings)
     assert ids.tolist() == arrays[name].tolist()
     assert next(recorded, None) is None, "every recorded draw is used"
 
@@ -191,17 +184,17 @@ def test_masking_replays_the_official_draws(fixture: Fixture, model: MaskedTrans
     steps: list[tuple[str, int | None]] = [("", None)]
     steps += [("train_", step) for step in range(len(arrays["train_losses"]))]
     for prefix, step in steps:
-        inputs, asked = model.mask(arrays["ids"], arrays["m_lens"], draws_of(arrays, prefix, step))
+        inputs, targets = model.mask(arrays["ids"], arrays["m_lens"], draws_of(arrays, prefix, step))
         expected_inputs, labels = arrays[prefix + "x_ids"], arrays[prefix + "labels"]
         if step is not None:
             expected_inputs, labels = expected_inputs[step], labels[step]
         assert inputs.tolist() == expected_inputs.tolist()
-        assert arrays["ids"].masked_fill(~asked, model.mask_id).tolist() == labels.tolist()
+        assert arrays["ids"].masked_fill(~targets, model.mask_id).tolist() == labels.tolist()
 
 
 def test_loss_accuracy_and_every_recorded_gradient(fixture: Fixture) -> None:
     arrays, model = fixture.arrays("train"), fixture.model()
-    losses = model.losses_of(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws_of(arrays))
+    losses = model.likelihood(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws_of(arrays))
     assert losses["total"].item() == pytest.approx(arrays["loss"].item(), abs=LOSS_TOLERANCE)
     assert losses["accuracy"].item() == pytest.approx(arrays["acc"].item(), abs=1e-6)
     torch.autograd.backward(losses["total"])
@@ -212,18 +205,18 @@ def test_loss_accuracy_and_every_recorded_gradient(fixture: Fixture) -> None:
     }
     assert recorded
     parameters = dict(model.named_parameters())
-    for name, expected in rename_tensors(recorded).items():
+    for name, expected in rename_transformer(recorded).items():
         torch.testing.assert_close(parameters[name].grad, expected, atol=GRADIENT_TOLERANCE, rtol=1e-3)
 
 
 def test_gradient_norms_of_all_parameters(fixture: Fixture) -> None:
     arrays, model = fixture.arrays("train"), fixture.model()
-    losses = model.losses_of(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws_of(arrays))
+    losses = model.likelihood(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws_of(arrays))
     torch.autograd.backward(losses["total"])
-    official = read_official(fixture.weights, "t2m_transformer")
+    official = read_tensors(fixture.weights, MASKED_KEYS)
     parameters = dict(model.named_parameters())
-    for name, norm in fixture.description["grad_norms_eval_loss"].items():
-        names = rename_tensors({name: official[name]})
+    for name, norm in fixture.facts["grad_norms_eval_loss"].items():
+        names = rename_transformer({name: official[name]})
         gradients = [parameters[ours].grad for ours in names]
         measured = (
             torch.cat([gradient.flatten() for gradient in gradients if gradient is not None]).norm().item()
@@ -237,7 +230,7 @@ def test_official_training_steps(fixture: Fixture) -> None:
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-4, betas=(0.9, 0.99), weight_decay=1e-5)
     for step, expected in enumerate(arrays["train_losses"].tolist()):
         draws = draws_of(arrays, "train_", step)
-        loss = model.losses_of(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws)["total"]
+        loss = model.likelihood(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws)["total"]
         assert loss.item() == pytest.approx(expected, abs=LOSS_TOLERANCE), f"step {step}"
         optimiser.zero_grad()
         torch.autograd.backward(loss)

@@ -1,21 +1,20 @@
 """The residual transformer, with and without shared weights, against numbers made by running the official one."""
 
-import json
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from hero_core.models.features import VideoFeatures
+from hero_core.models.base import VideoFeatures
+from hero_core.models.generators.hero.residual import LayerDraws, ResidualTransformer
+from hero_core.models.generators.hero.settings import HeroSampling
 from hero_core.models.padding import valid_mask
-from hero_core.models.residual import LayerDraws, ResidualTransformer
-from hero_core.models.sampling import Guidance, SamplingConfig
-from hero_core.official.reading import read_official
-from hero_core.official.residual import convert_residual, import_residual
+from hero_core.models.sampling import Guidance, uniform_from
+from hero_core.official.convert import convert_residual
+from hero_core.official.tensors import RESIDUAL_KEYS, read_tensors, rename_residual
 
 LOGITS_TOLERANCE = 2e-4
 GUIDED_TOLERANCE = 1e-3
@@ -28,27 +27,21 @@ LEARNING_RATE, BETAS, WEIGHT_DECAY, EPSILON = 2e-4, (0.9, 0.99), 1e-5, 1e-8
 class Fixture:
     """One folder of numbers, and the official weights that made them."""
 
-    def __init__(self, parity_dir: Path, name: str) -> None:
-        self.folder = parity_dir / name
-        self.description: dict[str, Any] = json.loads((self.folder / "residual_transformer.json").read_text())
-        self.weights = parity_dir / self.description["checkpoint_path"]
-        self.opt_txt = parity_dir / self.description["opt_txt_path"]
-        self.official = read_official(self.weights, "res_transformer")
-
-    def arrays(self, name: str) -> dict[str, Tensor]:
-        with np.load(self.folder / f"{name}.npz", allow_pickle=False) as arrays:
-            return {key: torch.from_numpy(arrays[key]) for key in arrays.files}
+    def __init__(self, folder: Any) -> None:
+        self.arrays, self.facts = folder.arrays, folder.facts
+        self.weights, self.opt_txt = folder.file("checkpoint_path"), folder.file("opt_txt_path")
+        self.official = read_tensors(self.weights, RESIDUAL_KEYS)
 
     def model(self, **changes: object) -> ResidualTransformer:
-        official = import_residual(self.weights, self.opt_txt)
+        official = convert_residual(self.weights, self.opt_txt)
         model = ResidualTransformer(official.config.model_copy(update=changes))
         model.load_state_dict(official.state_dict())
         return model.eval()
 
 
 @pytest.fixture(scope="module", params=["residual_transformer", "residual_transformer_share_weight"])
-def fixture(request: pytest.FixtureRequest, parity_dir: Path) -> Fixture:
-    return Fixture(parity_dir, request.param)
+def fixture(request: pytest.FixtureRequest, open_folder: Callable[[str], Any]) -> Fixture:
+    return Fixture(open_folder(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +50,8 @@ def model(fixture: Fixture) -> ResidualTransformer:
 
 
 def condition_of(arrays: dict[str, Tensor]) -> VideoFeatures:
-    return VideoFeatures(arrays["memory_local"], arrays["cond_global"])
+    frames = arrays["memory_local"]
+    return VideoFeatures(frames, arrays["cond_global"], torch.zeros(frames.shape[:2]))
 
 
 def padded_tokens(model: ResidualTransformer, tokens: Tensor, lengths: Tensor) -> Tensor:
@@ -75,7 +69,7 @@ def guided_logits(
 
 
 def test_config_states_the_official_sizes_and_habits(fixture: Fixture, model: ResidualTransformer) -> None:
-    expected = fixture.description["hyperparameters"]
+    expected = fixture.facts["hyperparameters"]
     config = model.config
     assert config.codebook_size == expected["num_tokens"]
     assert config.code_dim == expected["code_dim"]
@@ -140,13 +134,13 @@ def test_generation_is_deterministic_when_one_code_is_kept(
         match = re.fullmatch(r"ids_argmax_cs([\d.]+)(?:_(\d+)layers)?", name)
         if match is None:
             continue
-        settings = SamplingConfig(
+        settings = HeroSampling(
             residual_guidance_scale=float(match[1]),
             residual_layers=int(match[2]) if match[2] else None,
             top_k_ratio=0.5 / (model.config.codebook_size + 1),
         )
-        rng = torch.Generator().manual_seed(replayed)
-        ids = model.generate(arrays["base_ids"], condition_of(arrays), arrays["m_lens"], rng, settings)
+        uniform = uniform_from(torch.Generator().manual_seed(replayed), torch.device("cpu"))
+        ids = model.generate(arrays["base_ids"], condition_of(arrays), arrays["m_lens"], uniform, settings)
         assert ids.tolist() == arrays[name].tolist(), name
         replayed += 1
     assert replayed >= 2
@@ -170,9 +164,9 @@ def test_generation_with_recorded_noise(fixture: Fixture, model: ResidualTransfo
         for name in arrays
         if (match := re.fullmatch(r"ids_gumbel_cs([\d.]+)_top([\d.]+)", name))
     )
-    settings = SamplingConfig(residual_guidance_scale=float(match[1]), top_k_ratio=1 - float(match[2]))
+    settings = HeroSampling(residual_guidance_scale=float(match[1]), top_k_ratio=1 - float(match[2]))
     recorded = iter(arrays["gumbel_uniforms"])
-    ids = model.generate_from(
+    ids = model.generate(
         arrays["base_ids"], condition_of(arrays), arrays["m_lens"], lambda shape: next(recorded), settings
     )
     assert ids.tolist() == arrays[name].tolist()
@@ -185,9 +179,9 @@ def test_ours_never_leaves_a_hole_inside_a_motion(fixture: Fixture) -> None:
         match = re.fullmatch(r"ids_argmax_cs([\d.]+)", name)
         if match is None:
             continue
-        settings = SamplingConfig(residual_guidance_scale=float(match[1]), temperature=0)
-        rng = torch.Generator().manual_seed(0)
-        ids = model.generate(arrays["base_ids"], condition_of(arrays), arrays["m_lens"], rng, settings)
+        settings = HeroSampling(residual_guidance_scale=float(match[1]), temperature=0)
+        uniform = uniform_from(torch.Generator().manual_seed(0), torch.device("cpu"))
+        ids = model.generate(arrays["base_ids"], condition_of(arrays), arrays["m_lens"], uniform, settings)
         valid = valid_mask(arrays["m_lens"], ids.shape[1])
         assert bool((ids[valid] >= 0).all())
         assert bool((ids[~valid] == -1).all())
@@ -203,7 +197,7 @@ def draws_of(arrays: dict[str, Tensor], step: int | None = None) -> LayerDraws:
 def losses_of(
     model: ResidualTransformer, arrays: dict[str, Tensor], step: int | None = None
 ) -> dict[str, Tensor]:
-    return model.losses_of(
+    return model.likelihood(
         arrays["all_indices"], arrays["m_lens"], condition_of(arrays), draws_of(arrays, step)
     )
 
@@ -215,7 +209,7 @@ def gradients_in_official_terms(
 
     The importer doubles some weights, w = 2 w_official, and so their official gradient is twice ours.
     """
-    factors = convert_residual({name: torch.ones_like(tensor) for name, tensor in fixture.official.items()})
+    factors = rename_residual({name: torch.ones_like(tensor) for name, tensor in fixture.official.items()})
     return {
         name: (parameter.grad * factors[name], factors[name])
         for name, parameter in model.named_parameters()
@@ -237,8 +231,8 @@ def test_loss_accuracy_and_every_recorded_gradient(fixture: Fixture) -> None:
     assert recorded
     # convert the gradients as if they were the weights; where something arrives, compare
     zeros = {name: torch.zeros_like(tensor) for name, tensor in fixture.official.items()}
-    present = convert_residual(zeros | {name: torch.ones_like(value) for name, value in recorded.items()})
-    expected = convert_residual(zeros | recorded)
+    present = rename_residual(zeros | {name: torch.ones_like(value) for name, value in recorded.items()})
+    expected = rename_residual(zeros | recorded)
     compared = 0
     for name, (gradient, factor) in gradients_in_official_terms(fixture, model).items():
         if present[name].any():
@@ -252,8 +246,8 @@ def test_gradient_norms_of_all_parameters(fixture: Fixture) -> None:
     torch.autograd.backward(losses_of(model, arrays)["total"])
     gradients = gradients_in_official_terms(fixture, model)
     zeros = {name: torch.zeros_like(tensor) for name, tensor in fixture.official.items()}
-    for name, norm in fixture.description["grad_norms_eval_loss"].items():
-        present = convert_residual(zeros | {name: torch.ones_like(fixture.official[name])})
+    for name, norm in fixture.facts["grad_norms_eval_loss"].items():
+        present = rename_residual(zeros | {name: torch.ones_like(fixture.official[name])})
         squares = [gradients[ours][0].square().sum() for ours in present if present[ours].any()]
         assert torch.stack(squares).sum().sqrt().item() == pytest.approx(norm, rel=1e-3, abs=1e-6), name
 

@@ -1,39 +1,35 @@
 """The tokenizer against numbers of the official code."""
 
-import json
 import re
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from hero_core.models.codec import MotionCodec
-from hero_core.models.quantizer import Quantized, ResidualQuantizer
-from hero_core.models.rvq import RvqConfig, RvqVae
-from hero_core.official.opt_txt import read_opt_txt
-from hero_core.official.rvq import import_rvq
+from hero_core.models.base import Batch
+from hero_core.models.tokenizers.quantizer import Quantized, ResidualQuantizer
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqNetwork, RvqTokenizer
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.official.convert import convert_rvq
+from hero_core.official.options import read_options
 
 
 class Fixture:
     """The folder ``rvq/`` and the checkpoint that it names."""
 
-    def __init__(self, parity_dir: Path) -> None:
-        self.folder = parity_dir / "rvq"
-        self.facts: dict[str, Any] = json.loads((self.folder / "rvq.json").read_text())
-        self.checkpoint = parity_dir / self.facts["checkpoint_path"]
-        self.opt_txt = parity_dir / self.facts["opt_txt_path"]
+    def __init__(self, folder: Any) -> None:
+        self.arrays, self.facts = folder.arrays, folder.facts
+        self.checkpoint, self.opt_txt = folder.file("checkpoint_path"), folder.file("opt_txt_path")
         (stated,) = re.findall(r"abs ([\d.e-]+)", self.facts["tolerance_hint"])
         self.tolerance = float(stated)
 
-    def codec(self) -> MotionCodec:
-        return import_rvq(self.checkpoint, self.opt_txt, self.opt_txt.parent / "meta")
-
-    def arrays(self, name: str) -> dict[str, Tensor]:
-        with np.load(self.folder / name, allow_pickle=False) as stored:
-            return {key: torch.from_numpy(np.asarray(stored[key])) for key in stored}
+    def tokenizer(self) -> RvqTokenizer:
+        meta = self.opt_txt.parent / "meta"
+        return convert_rvq(
+            self.checkpoint, self.opt_txt, MotionStatistics.read(meta / "mean.npy", meta / "std.npy")
+        )
 
     def assert_close(self, ours: Tensor, official: Tensor) -> None:
         scale = max(1.0, float(official.abs().max()) / 10)  # the tolerance is stated for values up to 10
@@ -41,22 +37,22 @@ class Fixture:
 
 
 @pytest.fixture(scope="module")
-def fixture(parity_dir: Path) -> Fixture:
-    return Fixture(parity_dir)
+def fixture(open_folder: Callable[[str], Any]) -> Fixture:
+    return Fixture(open_folder("rvq"))
 
 
 @pytest.fixture(scope="module")
-def vae(fixture: Fixture) -> RvqVae:
-    return fixture.codec().vae
+def network(fixture: Fixture) -> RvqNetwork:
+    return fixture.tokenizer().network
 
 
 @pytest.fixture(scope="module")
 def forward(fixture: Fixture) -> dict[str, Tensor]:
-    return fixture.arrays("forward.npz")
+    return fixture.arrays("forward")
 
 
 def test_opt_txt_has_the_official_values(fixture: Fixture) -> None:
-    options = read_opt_txt(fixture.opt_txt)
+    options = read_options(fixture.opt_txt)
     official = fixture.facts["opt_parsed_by_official_get_opt"]
     for name in ("nb_code", "num_quantizers", "mu", "lr", "finetune", "recons_loss", "commit", "name"):
         kind, text = official[name]
@@ -65,7 +61,7 @@ def test_opt_txt_has_the_official_values(fixture: Fixture) -> None:
     assert options["vq_norm"] is None
 
 
-def test_import_reads_every_size(fixture: Fixture, vae: RvqVae) -> None:
+def test_import_reads_every_size(fixture: Fixture, network: RvqNetwork) -> None:
     hyper = fixture.facts["hyperparameters"]
     names = {
         "codebook_size": "nb_code",
@@ -80,18 +76,18 @@ def test_import_reads_every_size(fixture: Fixture, vae: RvqVae) -> None:
         "local_position_weight": "loss_vel",
         "commitment_weight": "commit",
     }
-    assert {ours: getattr(vae.config, ours) for ours in names} == {
+    assert {ours: getattr(network.config, ours) for ours in names} == {
         o: hyper[name] for o, name in names.items()
     }
-    shapes = {name: list(tensor.shape) for name, tensor in vae.state_dict().items()}
+    shapes = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
     assert shapes.items() >= fixture.facts["state_dict_keys_shapes"].items()
 
 
-def test_encode(fixture: Fixture, vae: RvqVae, forward: dict[str, Tensor]) -> None:
+def test_encode(fixture: Fixture, network: RvqNetwork, forward: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        latents = vae.encode_latents(forward["motion"])
-        tokens = vae.encode(forward["motion"])
-        codes = vae.quantizer.look_up(tokens)  # (b, m, q, d)
+        latents = network.encode_latents(forward["motion"])
+        tokens = network.encode(forward["motion"])
+        codes = network.quantizer.look_up(tokens)  # (b, m, q, d)
     fixture.assert_close(latents, forward["latent"].transpose(1, 2))
     assert torch.equal(tokens, forward["code_idx"])
     fixture.assert_close(codes, forward["codes_from_indices"].permute(1, 2, 0, 3))
@@ -99,10 +95,10 @@ def test_encode(fixture: Fixture, vae: RvqVae, forward: dict[str, Tensor]) -> No
     fixture.assert_close(codes.sum(2), forward["dequant_sum"].transpose(1, 2))
 
 
-def test_forward(fixture: Fixture, vae: RvqVae, forward: dict[str, Tensor]) -> None:
+def test_forward(fixture: Fixture, network: RvqNetwork, forward: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        output = vae(forward["motion"])
-        quantized: Quantized = vae.quantizer(vae.encode_latents(forward["motion"]))
+        output = network(forward["motion"])
+        quantized: Quantized = network.quantizer(network.encode_latents(forward["motion"]))
     fixture.assert_close(output.reconstruction, forward["recon_forward"])
     assert torch.equal(output.tokens, forward["code_idx"])
     fixture.assert_close(output.commitment, forward["commit_loss"])
@@ -111,22 +107,22 @@ def test_forward(fixture: Fixture, vae: RvqVae, forward: dict[str, Tensor]) -> N
     fixture.assert_close(quantized.perplexities, forward["perplexity_per_layer"])
 
 
-def test_decode(fixture: Fixture, vae: RvqVae, forward: dict[str, Tensor]) -> None:
+def test_decode(fixture: Fixture, network: RvqNetwork, forward: dict[str, Tensor]) -> None:
     with torch.no_grad():
-        fixture.assert_close(vae.decode(forward["code_idx"]), forward["recon_from_indices"])
-        fixture.assert_close(vae.decode(forward["idx_with_minus1"]), forward["recon_with_minus1"])
+        fixture.assert_close(network.decode(forward["code_idx"]), forward["recon_from_indices"])
+        fixture.assert_close(network.decode(forward["idx_with_minus1"]), forward["recon_with_minus1"])
         silence = torch.full_like(forward["code_idx"][:1], -1)
-        fixture.assert_close(vae.decode(silence), forward["recon_zero_latent"])
+        fixture.assert_close(network.decode(silence), forward["recon_zero_latent"])
         coarse = {int(name[12:]): name for name in forward if name.startswith("recon_coarse")}
         assert coarse
         for columns, name in coarse.items():
-            fixture.assert_close(vae.decode(forward["code_idx"][..., :columns]), forward[name])
+            fixture.assert_close(network.decode(forward["code_idx"][..., :columns]), forward[name])
 
 
-def test_fewer_active_layers(fixture: Fixture, vae: RvqVae, forward: dict[str, Tensor]) -> None:
+def test_fewer_active_layers(fixture: Fixture, network: RvqNetwork, forward: dict[str, Tensor]) -> None:
     (last,) = {int(match[1]) for name in forward if (match := re.match(r"fd(\d+)_", name))}
     with torch.no_grad():
-        quantized: Quantized = vae.quantizer(vae.encode_latents(forward["motion"]), active=last + 1)
+        quantized: Quantized = network.quantizer(network.encode_latents(forward["motion"]), active=last + 1)
     fixture.assert_close(quantized.vectors, forward[f"fd{last}_quantized"].transpose(1, 2))
     assert torch.equal(quantized.tokens, forward[f"fd{last}_idx"])
     fixture.assert_close(quantized.commitments.mean(), forward[f"fd{last}_loss"])
@@ -134,17 +130,20 @@ def test_fewer_active_layers(fixture: Fixture, vae: RvqVae, forward: dict[str, T
 
 
 def test_losses_and_gradients(fixture: Fixture, forward: dict[str, Tensor]) -> None:
-    official = fixture.arrays("losses_grads_eval.npz")
-    codec = fixture.codec()
-    codec.statistics.mean.zero_()  # the stored motion is normalised already
-    codec.statistics.std.fill_(1.0)
-    losses = codec.losses(forward["motion"])
+    official = fixture.arrays("losses_grads_eval")
+    tokenizer = fixture.tokenizer()
+    tokenizer.normalisation.mean.zero_()  # the stored motion is normalised already
+    tokenizer.normalisation.std.fill_(1.0)
+    motion = forward["motion"]
+    losses = tokenizer.losses(
+        Batch(tuple(map(str, range(len(motion)))), motion, torch.full((len(motion),), motion.shape[1]))
+    )
     names = {"total": "loss", "reconstruction": "loss_rec", "local_positions": "loss_explicit"}
     names |= {"commitment": "loss_commit", "perplexity": "perplexity"}
     for ours, theirs in names.items():
         fixture.assert_close(losses[ours], official[theirs])
     losses["total"].backward()  # type: ignore[no-untyped-call]
-    gradients = {name: p.grad for name, p in codec.vae.named_parameters() if p.grad is not None}
+    gradients = {name: p.grad for name, p in tokenizer.network.named_parameters() if p.grad is not None}
     for name, norm in fixture.facts["grad_norms"].items():
         assert float(gradients[name].norm()) == pytest.approx(norm, rel=1e-4)
     stored = {name[6:].replace("__", "."): g for name, g in official.items() if name.startswith("grad__")}
@@ -187,12 +186,13 @@ def _assert_codebooks(
     fixture.assert_close(_stacked(quantizer, "code_count"), official[f"{step}_code_count"])
 
 
-def test_first_batches_throw_the_loaded_codes_away(fixture: Fixture, vae: RvqVae) -> None:
-    official = fixture.arrays("ema.npz")
-    quantizer = _official_quantizer(vae.config, temperature=0.0)
-    quantizer.load_state_dict(vae.quantizer.state_dict())
+def test_first_batches_throw_the_loaded_codes_away(fixture: Fixture, network: RvqNetwork) -> None:
+    official = fixture.arrays("ema")
+    quantizer = _official_quantizer(network.config, temperature=0.0)
+    quantizer.load_state_dict(network.quantizer.state_dict())
     fixture.assert_close(_stacked(quantizer, "codebook"), official["codebooks_loaded"])
-    quantizer.forget()
+    for layer in quantizer.codebooks:
+        layer.initialised.fill_(False)  # as the official code is after loading
     for step in ("A1_first_train_batch_after_load", "A2_second_batch"):
         latents = official[f"{step}_latent"].transpose(1, 2)
         quantized: Quantized = quantizer(latents, torch.Generator())
@@ -200,26 +200,26 @@ def test_first_batches_throw_the_loaded_codes_away(fixture: Fixture, vae: RvqVae
         _assert_codebooks(fixture, quantizer, official, step)
 
 
-def test_step_in_mid_training(fixture: Fixture, vae: RvqVae) -> None:
-    official = fixture.arrays("ema.npz")
-    quantizer = _official_quantizer(vae.config, temperature=0.0)
+def test_step_in_mid_training(fixture: Fixture, network: RvqNetwork) -> None:
+    official = fixture.arrays("ema")
+    quantizer = _official_quantizer(network.config, temperature=0.0)
     for index, layer in enumerate(quantizer.codebooks):
         layer.codebook.copy_(official["B0_before_codebooks"][index])
         layer.code_sum.copy_(official["B0_before_code_sum"][index])
         layer.code_count.copy_(official["B0_before_code_count"][index])
         layer.initialised.fill_(True)
     active = int((official["B_idx"] >= 0).any(0).any(0).sum())
-    assert active < vae.config.quantizers
+    assert active < network.config.quantizers
     quantized: Quantized = quantizer(official["B_latent"].transpose(1, 2), torch.Generator(), active=active)
     _assert_step(fixture, quantized, official, "B")
     _assert_codebooks(fixture, quantizer, official, "B1_after")
 
 
-def test_gumbel_sampling(fixture: Fixture, vae: RvqVae) -> None:
-    official = fixture.arrays("gumbel.npz")
+def test_gumbel_sampling(fixture: Fixture, network: RvqNetwork) -> None:
+    official = fixture.arrays("gumbel")
     (temperature,) = re.findall(r"sample_codebook_temp=([\d.]+\d)", fixture.facts["files"]["gumbel.npz"])
-    quantizer = _official_quantizer(vae.config, float(temperature))
-    quantizer.load_state_dict(vae.quantizer.state_dict())
+    quantizer = _official_quantizer(network.config, float(temperature))
+    quantizer.load_state_dict(network.quantizer.state_dict())
     for layer in quantizer.codebooks:
         layer.code_count.fill_(5.0)
         layer.code_sum.copy_(5.0 * layer.codebook)

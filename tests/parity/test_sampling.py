@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.decode import decode_clip
-from pipeline.sampling import segment_centres
-from pipeline.transforms import normalise, resize_frame
+from pipeline.decode.sampling import segment_centres
+from pipeline.decode.transforms import normalise, resize_frame
+from pipeline.decode.video import decode_clip
 
 LEVEL = 1 / 57.12  # one uint8 level after normalisation, at most
 

@@ -7,13 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from hero_core.models.tc_clip import TcClipConfig
-from pipeline.decode import write_mp4
+from hero_core.models.tc_clip.tower import TcClipConfig
+from hero_core.motion.skeleton import TARGET_OFFSETS, forward_kinematics
+from pipeline.config import ExtractConfig
+from pipeline.decode.video import write_mp4
 from pipeline.encoders import Encoder, random_tc_clip
 
 TINY = TcClipConfig(
     image_size=32, patch_size=8, width=32, layers=2, heads=2, out_dim=24, context_tokens=8, merge_rate=16
 )
+EXTRACT = ExtractConfig(workers=1)
 
 
 @pytest.fixture(scope="session")
@@ -30,9 +33,37 @@ def make_video(path: Path, seed: int, frames: int = 24, fps: int = 12) -> None:
     write_mp4(path, (np.roll(picture, 2 * index, axis=1) for index in range(frames)), fps)
 
 
+def standing_motion(frames: int, seed: int) -> np.ndarray:
+    """A person who sways a little: (frames, 22, 3) metres."""
+    rng = np.random.default_rng(seed)
+    identity = np.zeros((frames, 22, 4))
+    identity[..., 0] = 1
+    root = np.array([0, 0.95, 0]) + 0.05 * np.sin(np.linspace(0, rng.uniform(2, 6), frames))[:, None]
+    return np.asarray(forward_kinematics(identity, root, TARGET_OFFSETS), np.float32)
+
+
+def save_motion(path: Path, joints: np.ndarray) -> None:
+    """Write joints as .npy."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, joints)
+
+
+def make_source(root: Path, videos: int = 20, motions_per_video: int = 1, rows: str = "") -> Path:
+    """A pair table with ``videos`` over two subcategories, each with its own motions; ``rows`` are added."""
+    lines = ["video,motion,broad,subcategory,truth_reaction,truth_side,truth_onset_seconds"]
+    for index in range(videos):
+        make_video(root / "videos" / f"{index:02d}.mp4", index, frames=8)
+        for variant in range(motions_per_video):
+            name = f"motions/{index:02d}_{variant}.npy"
+            save_motion(root / name, standing_motion(30 + index, 100 * variant + index))
+            lines.append(f"videos/{index:02d}.mp4,{name},human-human,{'ab'[index % 2]},wave,left,0.5")
+    (root / "pairs.csv").write_text("\n".join(lines) + "\n" + rows)
+    return root
+
+
 @pytest.fixture
 def video_folder(tmp_path: Path) -> Callable[[int], Path]:
-    """Makes ``broad/subcategory/*.mp4`` with as many videos as asked, over two subcategories."""
+    """Makes ``broad/subcategory/*.mp4`` with so many videos, over two subcategories."""
 
     def make(count: int) -> Path:
         root = tmp_path / "source"

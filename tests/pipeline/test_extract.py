@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from hero_core.errors import FingerprintError, InputError
-from hero_core.files import sha256_of_file
+from hero_core.cache import OK, Cache
+from hero_core.errors import ConfigError, FingerprintError, HeroError, InputError
+from hero_core.motion.format import FPS
+from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder, random_tc_clip
 from pipeline.extract import ExtractReport, extract
-from pipeline.feature_cache import OK, FeatureCache
 from pipeline.sources import open_source
-from tests.pipeline.conftest import TINY, make_video
+from tests.pipeline.conftest import TINY, make_source, make_video, save_motion, standing_motion
 
 MakeFolder = Callable[[int], Path]
 CONFIG = ExtractConfig(clips_per_shard=3, workers=1)
@@ -34,23 +35,23 @@ def hashes(folder: Path) -> dict[str, str]:
 
 
 def features(out: Path) -> dict[str, np.ndarray]:
-    cache = FeatureCache.open(out)
-    return {key: np.array(cache.read(row).frames) for key, row in cache.rows().items() if row["status"] == OK}
+    cache = Cache.open(out)
+    rows = cache.rows("features")
+    return {key: np.array(cache.features(row).frames) for key, row in rows.items() if row["status"] == OK}
 
 
 def test_records_are_what_the_encoder_says(
     video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
 ) -> None:
     report = run(video_folder(4), tmp_path / "out", tiny_encoder)
-    assert (report.videos, report.ok, report.quarantined, report.kept) == (4, 4, 0, 0)
-    cache = FeatureCache.open(tmp_path / "out")
-    for row in cache.rows().values():
-        record = cache.read(row)
+    assert (report.inputs, report.ok, report.quarantined, report.kept) == (4, 4, 0, 0)
+    cache = Cache.open(tmp_path / "out")
+    for row in cache.rows("features").values():
+        record = cache.features(row)
         assert record.frames.shape == (16, TINY.out_dim)
         np.testing.assert_allclose(record.global_feature, record.frames.mean(axis=0), atol=1e-6)
-        assert row["frame_count"] == 24
-        assert list(record.timestamps_seconds) == row["timestamps_seconds"]
-        assert record.timestamps_seconds == pytest.approx([index / 12 for index in row["frame_indices"]])
+        assert (row["frames"], row["fps"]) == (24, 12)
+        assert record.timestamps_seconds == pytest.approx([(int(1.5 * i + 0.75)) / 12 for i in range(16)])
 
 
 def test_tar_and_hdf5_hold_the_same_bits(
@@ -86,8 +87,8 @@ def test_killed_and_resumed_gives_the_bytes_of_an_unbroken_run(
     class Killed(BaseException):
         pass
 
-    def kill(state: ExtractReport) -> None:
-        if state.done == killed_after:
+    def kill(done: int, total: int, note: str = "") -> None:
+        if done == killed_after:
             raise Killed
 
     config = CONFIG.model_copy(update={"shard_format": suffix})
@@ -174,7 +175,7 @@ def test_a_cache_made_in_another_way_is_refused(
 def test_a_folder_of_something_else_is_refused(
     video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
 ) -> None:
-    with pytest.raises(InputError, match="not a feature cache"):
+    with pytest.raises(InputError, match="not a cache"):
         run(video_folder(1), tmp_path, tiny_encoder)
 
 
@@ -186,3 +187,137 @@ def test_half_precision_storage(video_folder: MakeFolder, tmp_path: Path, tiny_e
     for key, half in features(tmp_path / "half").items():
         assert half.dtype == np.float16
         np.testing.assert_array_equal(half, full[key].astype(np.float16))
+
+
+def test_motions_are_cached_beside_videos(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    root = make_source(tmp_path / "s", videos=3, motions_per_video=2)
+    report = run(root, tmp_path / "out", tiny_encoder)
+    assert (report.inputs, report.ok) == (9, 9)
+    cache = Cache.open(tmp_path / "out")
+    rows = cache.rows("motions")
+    assert len(rows) == 6
+    for row in rows.values():
+        motion = cache.motion(row)
+        assert motion.vectors.shape == (row["frames"], 263)
+        assert row["fps"] == FPS
+    assert run(root, tmp_path / "out", tiny_encoder).kept == 9
+
+
+def test_a_source_of_motions_alone_needs_no_encoder(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    for index in range(5):
+        save_motion(tmp_path / "motions" / f"{index}.npy", standing_motion(30 + index, index))
+    source = open_source(tmp_path / "motions")
+    assert extract(source, tmp_path / "out", None, CONFIG).ok == 5
+    assert Cache.open(tmp_path / "out").identity is None
+    with pytest.raises(ConfigError, match="need an encoder"):
+        extract(open_source(make_source(tmp_path / "s", videos=1)), tmp_path / "out", None, CONFIG)
+    # videos may be added later, and the motions stay
+    run(tmp_path / "s", tmp_path / "out", tiny_encoder)
+    cache = Cache.open(tmp_path / "out")
+    assert cache.identity is not None
+    assert len(cache.rows("motions")) == 6
+
+
+def test_other_conversion_settings_convert_the_motions_again_and_nothing_else(
+    tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = make_source(tmp_path / "s", videos=2)
+    run(root, tmp_path / "out", tiny_encoder)
+    slow = CONFIG.conversion.model_copy(update={"motion_fps": 10.0})
+    report = run(root, tmp_path / "out", tiny_encoder, CONFIG.model_copy(update={"conversion": slow}))
+    assert (report.ok, report.kept) == (2, 2)
+
+
+def test_equal_content_is_made_once_and_a_moved_file_is_not_made_again(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(3)
+    first, second = (root / "human-human" / name for name in ("wave/clip_00.mp4", "push/clip_01.mp4"))
+    copy = first.with_name("copy.mp4")
+    copy.write_bytes(first.read_bytes())
+    run(root, tmp_path / "out", tiny_encoder)
+    rows = Cache.open(tmp_path / "out").rows("features")
+    assert len({row["record"] for row in rows.values()}) == 3
+    second.rename(second.with_name("moved.mp4"))
+    calls: list[int] = []
+    counting = Counting(tiny_encoder, calls)
+    assert extract(open_source(root), tmp_path / "out", counting, CONFIG).ok == 1  # type: ignore[arg-type]
+    assert calls == []
+    after = Cache.open(tmp_path / "out").rows("features")
+    moved, before = (
+        next(row for path, row in ((r["path"], r) for r in found.values()) if name in path)
+        for found, name in ((after, "moved"), (rows, "clip_01"))
+    )
+    assert (moved["record"], moved["shard"]) == (before["record"], before["shard"])
+
+
+class Counting:
+    """An encoder that counts its calls."""
+
+    def __init__(self, encoder: Encoder, calls: list[int]) -> None:
+        self._encoder, self._calls = encoder, calls
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._encoder, name)
+
+    def encode(self, clips: np.ndarray) -> np.ndarray:
+        self._calls.append(len(clips))
+        return self._encoder.encode(clips)
+
+
+def test_a_settled_file_is_not_read_again_unless_rehash_says_so(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = video_folder(2)
+    video = next(root.rglob("*.mp4"))
+    run(root, tmp_path / "out", tiny_encoder)
+    read: list[Path] = []
+
+    def watched(path: Path) -> str:
+        read.append(path)
+        return sha256_of_file(path)
+
+    monkeypatch.setattr("pipeline.workers.sha256_of_file", watched)
+    assert run(root, tmp_path / "out", tiny_encoder).kept == 2
+    assert read == []
+    rehash = CONFIG.model_copy(update={"rehash": True})
+    report = run(root, tmp_path / "out", tiny_encoder, rehash)
+    assert (len(read), report.done) == (2, 2)
+    before = features(tmp_path / "out")
+    video.touch()  # another time, the same content: read once more, made no second time
+    read.clear()
+    run(root, tmp_path / "out", tiny_encoder)
+    run(root, tmp_path / "out", tiny_encoder)
+    assert read == [video]
+    assert {k: v.tobytes() for k, v in features(tmp_path / "out").items()} == {
+        k: v.tobytes() for k, v in before.items()
+    }
+
+
+def test_provenance_differs_with_a_remark_and_identity_with_a_refusal(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = video_folder(1)
+    run(root, tmp_path / "out", tiny_encoder)
+    assert run(root, tmp_path / "out", tiny_encoder).notes == []
+    monkeypatch.setattr("torch.__version__", "2.99.0")
+    report = run(root, tmp_path / "out", tiny_encoder)
+    assert ["torch" in remark and "2.99.0" in remark for remark in report.notes] == [True]
+    with pytest.raises(FingerprintError, match="decoding"):
+        run(root, tmp_path / "out", tiny_encoder, CONFIG.model_copy(update={"rotate": True}))
+
+
+def test_remarks_on_inputs_are_counted_with_their_first_files(tmp_path: Path) -> None:
+    for index in range(5):
+        save_motion(tmp_path / "motions" / f"{index}.npy", standing_motion(300 + index, index))
+    report = extract(open_source(tmp_path / "motions"), tmp_path / "out", None, CONFIG)
+    (remark,) = report.warnings.values()
+    assert (remark.count, remark.files) == (5, ["0.npy", "1.npy", "2.npy"])
+    assert "299 to 200" in remark.text
+
+
+def test_an_old_cache_is_refused_with_what_to_do(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "extract.json").write_text("{}")
+    with pytest.raises(HeroError, match="make it anew in another folder: hero-pipeline extract"):
+        Cache.open(tmp_path / "old")

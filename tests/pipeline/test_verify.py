@@ -5,14 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hero_core.cache import Cache
 from hero_core.errors import InputError
-from hero_core.files import read_json, sha256_of_file, write_json
 from hero_core.manifest import PAIRS, read_table, write_table
 from hero_core.shards import ArrayRecord, open_reader, open_writer
+from hero_core.storage import read_json, sha256_of_file, write_json
 from pipeline.encoders import Encoder
-from pipeline.feature_cache import FeatureCache
 from pipeline.verify import verify
-from tests.pipeline.test_pairs import build, make_source
+from tests.pipeline.conftest import make_source
+from tests.pipeline.test_pairs import build
 
 
 @pytest.fixture
@@ -27,8 +28,8 @@ def problems(folder: Path) -> list[str]:
 
 def test_sound_folders_have_no_problems(folders: tuple[Path, Path]) -> None:
     features, data = (verify(folder) for folder in folders)
-    assert (features.kind, features.records, features.problems) == ("feature cache", 12, ())
-    assert (data.kind, data.records, data.problems) == ("training data", 12, ())
+    assert (features.kind, features.records, features.problems) == ("cache", 24, ())
+    assert (data.kind, data.records, data.problems) == ("training set", 12, ())
 
 
 def test_changed_missing_and_stray_shards(folders: tuple[Path, Path]) -> None:
@@ -41,7 +42,8 @@ def test_changed_missing_and_stray_shards(folders: tuple[Path, Path]) -> None:
         assert any("missing" in problem and shard.name in problem for problem in problems(folder))
         shard.write_bytes(whole)
         (folder / "shards" / "stray.tar").write_bytes(b"")
-        assert [problem for problem in problems(folder) if "stray.tar" in problem] == problems(folder)
+        (found,) = problems(folder)
+        assert "stray.tar: no row points into this file" in found
 
 
 def forge(folder: Path, shard: Path, name: str, values: np.ndarray) -> None:
@@ -53,9 +55,10 @@ def forge(folder: Path, shard: Path, name: str, values: np.ndarray) -> None:
     with open_writer(shard) as writer:
         for record in copies:
             writer.write(record)
-    if (folder / "extract.json").is_file():
-        cache = FeatureCache.open(folder)
-        cache.write_part(0, [row | {"shard_sha256": sha256_of_file(shard)} for row in cache.rows().values()])
+    if (folder / "cache.json").is_file():
+        cache = Cache.open(folder)
+        rows = cache.rows("features").values()
+        cache.write_part("features", 0, [row | {"shard_sha256": sha256_of_file(shard)} for row in rows])
     else:
         rows = read_table(folder / "pairs.parquet", PAIRS)
         changed = [
@@ -70,7 +73,8 @@ def forge(folder: Path, shard: Path, name: str, values: np.ndarray) -> None:
     [
         ("global", np.ones(24, np.float32), "off the mean"),
         ("frames", np.full((16, 24), np.nan, np.float32), "NaN"),
-        ("timestamps_seconds", np.zeros(16), "timestamps differ"),
+        ("timestamps_seconds", np.zeros(15), "expected frames (t, d)"),
+        ("frames", np.zeros((16, 23), np.float32), "expected frames (t, d)"),
     ],
 )
 def test_wrong_numbers_in_features(
@@ -84,7 +88,7 @@ def test_wrong_numbers_in_features(
 def test_wrong_numbers_in_training_data(folders: tuple[Path, Path]) -> None:
     folder = folders[1]
     forge(folder, folder / "shards" / "train-00000.tar", "motion", np.zeros((7, 263), np.float32))
-    assert any("motion of 7 frames" in problem for problem in problems(folder))
+    assert any("(7, 263)" in problem for problem in problems(folder))
 
 
 def test_counts_and_leaks(folders: tuple[Path, Path]) -> None:
@@ -92,10 +96,23 @@ def test_counts_and_leaks(folders: tuple[Path, Path]) -> None:
     description = read_json(folder / "dataset.json")
     description["counts"]["pairs"]["train"] += 1
     write_json(folder / "dataset.json", description)
-    assert any("dataset.json says" in problem for problem in problems(folder))
+    assert any("the manifest holds" in problem for problem in problems(folder))
     rows = read_table(folder / "pairs.parquet", PAIRS)
     write_table(folder / "pairs.parquet", PAIRS, [row | {"source_video": "one"} for row in rows])
     assert any("one is in test and in training" in problem for problem in problems(folder))
+
+
+def test_a_row_that_points_to_another_record_is_found(folders: tuple[Path, Path]) -> None:
+    cache = Cache.open(folders[0])
+    rows = list(cache.rows("features").values())
+    rows[0]["record"], rows[1]["record"] = rows[1]["record"], rows[0]["record"]
+    cache.write_part("features", 0, rows)
+    assert sum("points to a record of another file" in problem for problem in problems(folders[0])) == 2
+
+
+def test_statistics_that_cannot_be_read(folders: tuple[Path, Path]) -> None:
+    (folders[1] / "Std.npy").write_bytes(b"")
+    assert any("Std.npy" in problem for problem in problems(folders[1]))
 
 
 def test_other_folders_are_named(tmp_path: Path) -> None:

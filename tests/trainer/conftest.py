@@ -1,4 +1,4 @@
-"""A small training-data folder in the form that build-pairs writes."""
+"""A small training set in the form that build-pairs writes, and tiny models trained on it."""
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,18 +11,36 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from hero_core.files import sha256_of_file, write_json
-from hero_core.manifest import PAIRS, write_table
-from hero_core.motion.normaliser import Normaliser
-from hero_core.shards import ArrayRecord, open_writer
-from trainer.config import TaskName, TrainConfig, load_train_config
+from hero_core.fingerprint import EncoderIdentity, FeatureIdentity
+from hero_core.models.checkpoint import SUFFIX
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.records import FeatureRecord, MotionRecord, Pair, Split
+from hero_core.shards import open_writer
+from hero_core.storage import sha256_of_file
+from hero_core.training_set import PairRow, TrainingSet, sample_record, write_description, write_manifest
+from trainer.config import TrainConfig, load_train_config
 from trainer.log import read_log
-from trainer.runner import Request, train_task
-from trainer.training_state import Best
+from trainer.runs import Request, train_part
+from trainer.state import Best
 
 FEATURE_DIM = 16
-LENGTHS = {"train": (40, 47, 24, 60, 22, 3, 33, 52, 41, 28, 36, 45), "val": (30, 44, 26), "test": (31, 45)}
+LENGTHS: dict[Split, tuple[int, ...]] = {
+    "train": (40, 47, 24, 60, 22, 3, 33, 52, 41, 28, 36, 45),
+    "val": (30, 44, 26),
+    "test": (31, 45),
+}
 """Frames of the motions of each split; one training motion is shorter than a token."""
+
+IDENTITY = FeatureIdentity(
+    sampling="4 frames",
+    decoding="none",
+    resize="none",
+    normalisation="none",
+    encoder=EncoderIdentity(name="random", architecture={}, weights_sha256="0" * 64),
+    dtype="float32",
+    storage_dtype="float32",
+    batch_clips=1,
+)
 
 MakeData = Callable[..., Path]
 
@@ -38,38 +56,49 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def make_data() -> MakeData:
-    return write_training_data
+    return write_training_set
 
 
 @pytest.fixture(scope="session")
 def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_data(tmp_path_factory.mktemp("data"))
+    return write_training_set(tmp_path_factory.mktemp("data"))
 
 
-def write_training_data(
-    folder: Path, lengths: Mapping[str, Sequence[int]] = LENGTHS, shard_format: str = "tar", seed: int = 0
+def write_training_set(
+    folder: Path,
+    lengths: Mapping[Split, Sequence[int]] = LENGTHS,
+    shard_format: str = "tar",
+    seed: int = 0,
+    videos: bool = True,
+    identity: FeatureIdentity = IDENTITY,
+    feature_dim: int = FEATURE_DIM,
 ) -> Path:
     """Smooth random motions whose sway follows the clip's features. Pair 1 of each split reuses motion 0."""
     rng = np.random.default_rng(seed)
-    rows, training = [], []
+    rows: list[PairRow] = []
+    training: list[np.ndarray] = []
     for split, frames in lengths.items():
         shard = f"{split}-00000.{shard_format}"
         motions = [_motion(rng, count) for count in frames]
+        pairs = []
         with open_writer(folder / "shards" / shard) as writer:
-            for index, motion in enumerate(motions):
+            for index in range(len(motions)):
                 shared = 0 if index == 1 else index
-                key, motion_key = f"{split}-{index}", f"{split}-motion-{shared}"
                 motion = motions[shared]
-                writer.write(ArrayRecord(key, _arrays(rng, motion), {"motion_key": motion_key}))
-                rows.append(_row(key, motion_key, split, len(motion), shard))
+                features = _features(rng, motion, feature_dim)
+                pair = _pair(f"{split}-{index}", f"{split}-motion-{shared}", split, len(motion), videos)
+                writer.write(
+                    sample_record(pair.key, MotionRecord(motion), features if videos else None, pair)
+                )
+                pairs.append(pair)
                 if split == "train":
                     training.append(motion)
-        for row in rows:
-            row.setdefault("shard_sha256", sha256_of_file(folder / "shards" / shard))
-    write_table(folder / "pairs.parquet", PAIRS, rows)
-    Normaliser.from_vectors(training).save(folder)
-    description = {"schema": "training-data/1", "name": "tiny", "statement": "random numbers, for tests"}
-    write_json(folder / "dataset.json", {**description, "fingerprint": f"tiny-{seed}-{shard_format}"})
+        sha256 = sha256_of_file(folder / "shards" / shard)
+        rows += [PairRow(pair, shard, sha256) for pair in pairs]
+    write_manifest(folder, rows)
+    MotionStatistics.from_vectors(training).save(folder)
+    words = {"name": "tiny", "statement": "random numbers, for tests", "encoder_statement": "none"}
+    write_description(folder, rows, identity if videos else None, **words)
     return folder
 
 
@@ -78,26 +107,23 @@ def _motion(rng: np.random.Generator, frames: int) -> np.ndarray:
     return np.sin(phase + speed * np.arange(frames)[:, None]).astype(np.float32)
 
 
-def _arrays(rng: np.random.Generator, motion: np.ndarray) -> dict[str, np.ndarray]:
-    frames = (rng.normal(size=(4, FEATURE_DIM)) + motion[0, :FEATURE_DIM]).astype(np.float32)
-    seconds = np.arange(4) / 4
-    return {"frames": frames, "global": frames.mean(0), "timestamps_seconds": seconds, "motion": motion}
+def _features(rng: np.random.Generator, motion: np.ndarray, dim: int) -> FeatureRecord:
+    frames = (rng.normal(size=(4, dim)) + np.resize(motion[0], dim)).astype(np.float32)
+    return FeatureRecord.of(frames, np.arange(4) / 4)
 
 
-def _row(key: str, motion_key: str, split: str, length: int, shard: str) -> dict[str, object]:
-    return {
-        "key": key,
-        "clip_key": f"clip-{key}",
-        "motion_key": motion_key,
-        "split": split,
-        "broad": "human-human",
-        "subcategory": "wave",
-        "source_video": f"video-{key}",
-        "motion_source": f"{motion_key}.npy",
-        "length": length,
-        "shard": shard,
-        "warnings": [],
-    }
+def _pair(key: str, motion_key: str, split: Split, length: int, video: bool) -> Pair:
+    return Pair(
+        key=key,
+        clip_key=f"clip-{key}" if video else None,
+        motion_key=motion_key,
+        split=split,
+        broad="human-human",
+        subcategory="wave",
+        source_video=f"video-{key}",
+        motion_path=f"{motion_key}.npy",
+        length=length,
+    )
 
 
 TINY = (
@@ -118,10 +144,10 @@ TINY = (
             "intention_heads=2",
         )
     ),
-    "evaluator.model.movement_hidden=8",
-    "evaluator.model.movement_dim=8",
-    "evaluator.model.motion_hidden=8",
-    "evaluator.model.embedding_dim=8",
+    *(
+        f"evaluator.model.{name}=8"
+        for name in ("movement_hidden", "movement_dim", "motion_hidden", "embedding_dim")
+    ),
     *(
         f"{name}.training.{setting}"
         for name in ("rvq", "masked", "residual", "evaluator")
@@ -140,7 +166,7 @@ TINY = (
 @pytest.fixture(scope="session")
 def tiny_config() -> Callable[..., TrainConfig]:
     def make(*overrides: str) -> TrainConfig:
-        return load_train_config("demo", None, [*TINY, *overrides])
+        return load_train_config("hero", "demo", None, [*TINY, *overrides])
 
     return make
 
@@ -161,28 +187,30 @@ class Trainer:
     data: Path
     config: Callable[..., TrainConfig]
 
+    def request(self, run: Path, *overrides: str, **request: Any) -> Request:
+        values = {
+            "data": TrainingSet(self.data),
+            "config": self.config(*overrides),
+            "settings_from": {"preset": "tiny"},
+            "device": torch.device("cpu"),
+            **request,
+        }
+        return Request(out=run, **values)
+
     def __call__(
-        self, task: TaskName, run: Path, *overrides: str, kill_at: int | None = None, **request: Any
+        self, part: str, run: Path, *overrides: str, kill_at: int | None = None, **request: Any
     ) -> Best | None:
-        """Train ``task`` into ``run``, or up to step ``kill_at``."""
+        """Train ``part`` into ``run``; up to step ``kill_at``, where ``KilledError`` is expected."""
 
         def report(done: int, total: int, note: str = "") -> None:
             if done == kill_at:
                 raise KilledError
 
-        values = {
-            "data": self.data,
-            "config": self.config(*overrides),
-            "origin": {"preset": "tiny"},
-            **request,
-        }
-        return train_task(task, Request(out=run, device=torch.device("cpu"), **values), report)
-
-    def killed_and_resumed(self, task: TaskName, run: Path, kill_at: int) -> None:
-        """Train with a kill in between."""
+        if kill_at is None:
+            return train_part(part, self.request(run, *overrides, **request))
         with pytest.raises(KilledError):
-            self(task, run, kill_at=kill_at)
-        assert self(task, run, resume=True) is not None
+            train_part(part, self.request(run, *overrides, **request), report)
+        return None
 
 
 @pytest.fixture(scope="session")
@@ -191,27 +219,26 @@ def train_tiny(data_folder: Path, tiny_config: Callable[..., TrainConfig]) -> Tr
 
 
 @pytest.fixture(scope="session")
-def codec_run(tmp_path_factory: pytest.TempPathFactory, train_tiny: Trainer) -> Path:
-    run = tmp_path_factory.mktemp("codec")
+def tokenizer_run(tmp_path_factory: pytest.TempPathFactory, train_tiny: Trainer) -> Path:
+    run = tmp_path_factory.mktemp("tokenizer")
     train_tiny("rvq", run)
     return run
 
 
 @pytest.fixture
-def new_run(tmp_path: Path, codec_run: Path) -> Callable[[str], Path]:
+def new_run(tmp_path: Path, tokenizer_run: Path) -> Callable[[str], Path]:
     """Makes runs that have a tokenizer already."""
 
     def make(name: str) -> Path:
-        shutil.copytree(codec_run / "rvq", tmp_path / name / "rvq")
-        return tmp_path / name
+        return Path(shutil.copytree(tokenizer_run, tmp_path / name))
 
     return make
 
 
 def assert_same_training(one: Path, other: Path) -> None:
     """Bit for bit: weights, optimiser, random states, log (speed aside)."""
-    for name in ("best/model", "last/model", "last/training"):
-        ours, theirs = (load_file(folder / f"{name}.safetensors") for folder in (one, other))
+    for name in ("best", "last", "state"):
+        ours, theirs = (load_file(folder / f"{name}{SUFFIX}") for folder in (one, other))
         assert ours.keys() == theirs.keys()
         assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
     logs = [read_log(folder / "log.jsonl") for folder in (one, other)]

@@ -1,17 +1,22 @@
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
+from hero_core.storage import read_json
+from trainer import cli
 from trainer.cli import app, main
+from trainer.config import load_train_config
 from trainer.log import read_log
 
-COMMANDS = ("rvq", "masked", "residual", "evaluator", "all", "import-official")
+PARTS = ("rvq", "masked", "residual", "evaluator")
+COMMANDS = (*PARTS, "all", "import-official", "settings")
 
 
 @pytest.fixture
@@ -32,25 +37,39 @@ def hero_train(monkeypatch, capsys):
 def test_help(command):
     result = CliRunner().invoke(app, [command, "--help"], env={"COLUMNS": "120"})
     assert result.exit_code == 0
-    assert command == "import-official" or "--resume" in result.output
+    assert ("--resume" in result.output) == (command in (*PARTS, "all"))
+    assert command in typer.main.get_command(app).commands
+
+
+def test_version(hero_train):
+    code, out, _ = hero_train("--version")
+    assert (code, out.startswith("hero-motion ")) == (0, True)
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["nowhere", "--out", "run"], "no training data here"),
-        (["nowhere", "--out", "run", "--set", "rvq.training.speed=3"], "rvq.training.speed"),
-        (["nowhere", "--out", "run", "--config", "missing.toml"], "missing.toml: no such settings file"),
+        (["nowhere", "--out", "run"], "no training set here"),
+        (["DATA", "--out", "run", "--set", "rvq.training.stps=3"], "did you mean rvq.training.steps?"),
+        (["DATA", "--out", "run", "--config", "missing.toml"], "missing.toml: no such settings file"),
+        (["DATA", "--out", "run", "--preset", "dmeo"], "its presets: demo, paper"),
+        (["DATA", "--out", "run", "--generator", "herro"], "no generator is called 'herro'"),
     ],
 )
-def test_errors_are_one_line(hero_train, tmp_path, monkeypatch, arguments, complaint):
+def test_errors_are_one_line(hero_train, data_folder, tmp_path, monkeypatch, arguments, complaint):
     monkeypatch.chdir(tmp_path)
-    code, _, error = hero_train("rvq", *arguments)
+    code, _, error = hero_train("rvq", *(data_folder if each == "DATA" else each for each in arguments))
     assert code == 2
     assert error.startswith("error: ")
     assert complaint in error
     assert error.count("\n") == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_an_unknown_part_and_one_that_cannot_be_fine_tuned(hero_train, data_folder, tmp_path):
+    assert hero_train("rqv", data_folder, "--out", tmp_path / "run")[0] == 2
+    code, _, error = hero_train("masked", data_folder, "--out", tmp_path / "run", "--finetune", tmp_path)
+    assert (code, "--finetune starts a tokenizer" in error) == (2, True)
 
 
 def test_no_cuda(hero_train, data_folder, tmp_path, monkeypatch):
@@ -59,40 +78,96 @@ def test_no_cuda(hero_train, data_folder, tmp_path, monkeypatch):
     assert (code, "no CUDA device" in error) == (2, True)
 
 
-def test_all_tasks_then_all_again(hero_train, data_folder, tmp_path, tiny_overrides):
+def test_a_part_is_refused_before_anything_is_written(hero_train, data_folder, make_data, tmp_path):
     run = tmp_path / "run"
-    code, out, _ = hero_train(
-        "all", data_folder, "--out", run, "--preset", "demo", *tiny_overrides, "--device", "cpu"
-    )
+    code, _, error = hero_train("masked", data_folder, "--out", run)
+    assert (code, f"train rvq first: hero-train rvq {data_folder} --out {run}" in error) == (2, True)
+    motions = make_data(tmp_path / "motions", videos=False)
+    code, _, error = hero_train("all", motions, "--out", run, "--preset", "demo")
+    assert (code, "no videos to train masked with" in error) == (2, True)
+    assert not run.exists()
+
+
+def test_all_then_all_again_then_further_then_an_ablation(hero_train, data_folder, tmp_path, tiny_overrides):
+    run = tmp_path / "run"
+    code, out, _ = hero_train("all", data_folder, "--out", run, "--preset", "demo", *tiny_overrides)
     assert code == 0
     assert "rvq: 7/7" in out
     assert "masked: best at step 7, " in out or "masked: best at step 4, " in out
-    for task in ("rvq", "masked", "residual", "evaluator"):
-        assert (run / task / "best" / "model.safetensors").is_file()
+    assert "nan" not in out
+    assert "--preset demo" not in out
+    for name in PARTS:
+        assert (run / name / "best.safetensors").is_file()
+
     code, _, error = hero_train("all", data_folder, "--out", run)
     assert (code, "holds a run already" in error) == (2, True)
-    shutil.rmtree(run / "residual")
-    code, out, _ = hero_train("all", data_folder, "--out", run, "--resume", "--device", "cpu")
+
+    code, out, _ = hero_train("all", data_folder, "--out", run, "--resume")
+    assert (code, out.count("finished already")) == (0, 4)
+
+    code, _, error = hero_train(
+        "all", data_folder, "--out", run, "--resume", "--set", "masked.training.lr=0.5"
+    )
+    assert (code, "ignores what differs: masked.training.lr: 0.0004 != 0.5" in error) == (2, True)
+
+    code, out, _ = hero_train(
+        "residual", data_folder, "--out", run, "--resume", "--set", "residual.training.steps=9"
+    )
+    assert (code, "residual: 9/9" in out) == (0, True)
+
+    ablated = tmp_path / "no-iie"
+    words = ("--parts-from", run, "--set", "ablation=no-iie")
+    code, out, _ = hero_train("all", data_folder, "--out", ablated, *words)
+    assert (code, out.count(f"taken from {run}")) == (0, 2)
+    stored = {name: read_json(ablated / name / "config.json") for name in PARTS}
+    assert stored["masked"]["ablation"] == stored["residual"]["ablation"] == "no-iie"
+    assert read_json(ablated / "evaluator" / "run.json")["taken_from"] == str(run / "evaluator")
+
+    alone = tmp_path / "alone"
+    code, out, _ = hero_train("residual", data_folder, "--out", alone, "--parts-from", run, "--seed", 1)
     assert code == 0
-    assert out.count("finished already") == 3
-    assert len(read_log(run / "residual" / "log.jsonl")) == len(read_log(run / "masked" / "log.jsonl"))
+    assert sorted(path.name for path in alone.iterdir()) == ["masked", "residual", "run.json", "rvq"]
+
+
+def test_all_on_a_cpu_without_a_preset_says_what_and_how_long(
+    hero_train, data_folder, tmp_path, tiny_overrides
+):
+    code, out, _ = hero_train(
+        "all", data_folder, "--out", tmp_path / "run", "--device", "cpu", *tiny_overrides
+    )
+    assert code == 0
+    before, _, after = out.partition("rvq: 1/7")
+    assert "Training rvq, masked, residual, evaluator of hero one after another, on the CPU" in before
+    assert "Settings: paper" in before
+    assert "choose --preset demo" in before
+    assert after.count("rvq: 7 steps of ") == 1
+    assert " to go" in after
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(5, "5 s"), (119, "119 s"), (600, "10 min"), (9000, "2 h"), (400000, "5 days")]
+)
+def test_durations(seconds, words):
+    assert cli._duration(seconds) == words
+
+
+def test_settings_are_a_file_for_config(hero_train, tmp_path):
+    code, out, _ = hero_train("settings", "--preset", "demo")
+    assert code == 0
+    assert "--preset demo --config THIS_FILE" in out.splitlines()[0]
+    assert tomllib.loads(out)["rvq"]["training"]["steps"] == 2400
+    file = tmp_path / "settings.toml"
+    file.write_text(out)
+    assert load_train_config("hero", "demo", file) == load_train_config("hero", "demo")
 
 
 def test_interrupt_saves_and_says_how_to_go_on(data_folder, tmp_path, tiny_overrides):
     run = tmp_path / "run"
-    command = [
-        sys.executable,
-        "-c",
-        "from trainer.cli import main; main()",
-        "rvq",
-        str(data_folder),
-        "--out",
-        str(run),
-    ]
-    settings = ["--preset", "demo", *tiny_overrides, "--set", "rvq.training.steps=100000"]
-    process = subprocess.Popen([*command, *settings, "--device", "cpu"], stderr=subprocess.PIPE, text=True)
+    program = [sys.executable, "-c", "from trainer.cli import main; main()", "rvq", str(data_folder)]
+    settings = ["--preset", "demo", *tiny_overrides, "--set", "rvq.training.steps=100000", "--device", "cpu"]
+    process = subprocess.Popen([*program, "--out", str(run), *settings], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not (run / "rvq" / "log.jsonl").exists() or not read_log(run / "rvq" / "log.jsonl"):
+    while not read_log(run / "rvq" / "log.jsonl"):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGINT)
@@ -100,4 +175,4 @@ def test_interrupt_saves_and_says_how_to_go_on(data_folder, tmp_path, tiny_overr
     assert process.returncode == 130
     assert f"go on with: hero-train rvq {data_folder} --out {run} --resume" in error
     assert "Traceback" not in error
-    assert (run / "rvq" / "last" / "training.safetensors").is_file()
+    assert (run / "rvq" / "state.safetensors").is_file()

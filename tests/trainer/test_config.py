@@ -1,11 +1,16 @@
 import pytest
 
 from hero_core.errors import ConfigError
-from trainer.config import load_train_config
+from hero_core.fingerprint import differences
+from trainer.config import TrainingConfig, load_train_config, presets, trainable
+
+
+def load(preset="demo", *overrides, **arguments):
+    return load_train_config("hero", preset, overrides=overrides, **arguments)
 
 
 def test_paper_preset_has_the_published_hyper_parameters():
-    config = load_train_config("paper", None, [])
+    config = load_train_config("hero", "paper")
     rvq, masked, residual = config.rvq, config.masked, config.residual
     assert (rvq.training.lr, rvq.training.betas, rvq.training.weight_decay) == (2e-4, (0.9, 0.99), 0.0)
     assert (rvq.training.warmup_steps, rvq.training.milestones, rvq.training.gamma) == (
@@ -30,57 +35,118 @@ def test_paper_preset_has_the_published_hyper_parameters():
     assert (config.seed, config.selection, config.feat_bias) == (3407, "validation", 25.0)
 
 
-def test_demo_differs_in_sizes_and_steps_only():
-    sized = {"model", "training"}
-    paper, demo = (load_train_config(name, None, []) for name in ("paper", "demo"))
-    for name in ("rvq", "masked", "residual", "evaluator"):
-        ours, theirs = (getattr(config, name).training.model_dump() for config in (paper, demo))
-        assert ours["betas"] == theirs["betas"]
-        assert ours["weight_decay"] == theirs["weight_decay"]
-        assert ours["official_warmup"] == theirs["official_warmup"]
-    keep = {"rvq": sized, "masked": sized, "residual": sized, "evaluator": sized}
-    keep_and_statistics = keep | {"feat_bias": True}  # MiniViMo's own statistics ask for another one
-    assert paper.model_dump(exclude=keep_and_statistics) == demo.model_dump(exclude=keep_and_statistics)
+DEMO_DIFFERS_IN = {
+    "feat_bias",
+    *(f"rvq.model.{name}" for name in ("width", "code_dim", "codebook_size", "quantizers", "depth")),
+    *(f"rvq.model.{name}" for name in ("dropout", "sample_temperature")),
+    *(
+        f"{part}.model.{name}"
+        for part in ("masked", "residual")
+        for name in ("code_dim", "latent_dim", "ff_size", "layers", "heads")
+    ),
+    *(
+        f"evaluator.model.{name}"
+        for name in ("movement_hidden", "movement_dim", "motion_hidden", "embedding_dim")
+    ),
+}
+
+
+def test_demo_differs_from_paper_in_what_it_says_and_in_lengths_and_rates_only():
+    """Everything else is the paper's: losses, masking, guidance, ablations, warm-up rule, and what is not named."""
+    schedule = ("batch_size", "epochs", "steps", "lr", "warmup_steps", "milestones", "evaluate_every_steps")
+    scheduled = {f"{part}.training.{name}" for part in trainable("hero") for name in schedule}
+    found = {line.partition(":")[0] for line in differences(load("paper"), load("demo"))}
+    assert found - scheduled == DEMO_DIFFERS_IN
+    assert found & scheduled >= {f"{part}.training.steps" for part in trainable("hero")}
 
 
 def test_file_and_overrides_replace_the_preset(tmp_path):
     file = tmp_path / "mine.toml"
     file.write_text("seed = 5\n[masked.training]\nlr = 1e-3\nbatch_size = 8\n")
-    config = load_train_config("demo", file, ["masked.training.batch_size=16", "selection=official-test"])
+    config = load("demo", "masked.training.batch_size=16", "selection=official-test", toml_path=file)
     assert (config.seed, config.selection) == (5, "official-test")
     assert (config.masked.training.lr, config.masked.training.batch_size) == (1e-3, 16)
-    assert config.residual == load_train_config("demo", None, []).residual
+    assert config.residual == load().residual
 
 
 @pytest.mark.parametrize(
     ("override", "complaint"),
     [
-        ("masked.training.learning_rate=1", "masked.training.learning_rate"),
-        ("maskd.training.lr=1", "maskd"),
-        ("rvq.training.window_frames=21", "rvq.training.window_frames"),
-        ("rvq.model.downsamplings=3", "tokens of 4 frames"),
+        ("masked.training.learning_rate=1", r"masked\.training\.learning_rate: no such setting.*known: lr"),
+        ("masked.training.stepz=1", r"did you mean masked\.training\.steps\?"),
+        ("masked.model.use_ie=false", r"did you mean masked\.model\.use_iie\?"),
+        ("maskd.training.lr=1", r"maskd: no such setting; did you mean masked\?"),
+        ("ablation=no-ieee", "ablation"),
+        ("rvq.training.window_frames=21", r"rvq\.training\.window_frames"),
         ("selection=test", "selection"),
-        ("masked.training.lr=0", "masked.training.lr"),
+        ("masked.training.lr=0", r"masked\.training\.lr"),
         ("seed", "key=value"),
+        ("generator=other", "settings are for generator other, not for hero"),
     ],
 )
 def test_unknown_and_impossible_settings_are_refused(override, complaint):
     with pytest.raises(ConfigError, match=complaint):
-        load_train_config("demo", None, [override])
+        load("demo", override)
 
 
-def test_training_must_end(tmp_path):
-    from trainer.config import TrainingConfig
+def test_unknown_generators_and_presets_list_those_there_are():
+    with pytest.raises(ConfigError, match="no generator is called 'herro'; there are .*hero"):
+        load_train_config("herro")
+    with pytest.raises(ConfigError, match="hero has no preset 'dmeo'; its presets: demo, paper"):
+        load("dmeo")
 
-    with pytest.raises(ValueError, match="epochs or steps"):
-        TrainingConfig()
+
+def test_presets_of_a_generator_are_its_folder():
+    assert presets("hero") == ["demo", "paper"]
+    assert presets("unheard of") == []
+
+
+def test_presets_spell_nothing_wrong(tmp_path):
+    """Every preset loads, names its own generator's settings, and changes something."""
+    default = load_train_config("hero", "paper")
+    assert default == load_train_config(), "paper is the default"
+    for name in presets("hero"):
+        assert load(name).model_dump() != type(default)().model_dump()
+
+
+def test_ablations_reach_both_transformers_and_nothing_else():
+    for ablation, iie, die in (("no-iie", False, True), ("no-die", True, False), ("no-both", False, False)):
+        config = load("demo", f"ablation={ablation}")
+        for section in (config.masked, config.residual):
+            assert (section.model.use_iie, section.model.use_die) == (iie, die)
+        for name in ("rvq", "evaluator"):
+            assert config.fingerprint(name) == load().fingerprint(name)
+        for name in ("masked", "residual"):
+            assert config.fingerprint(name) != load().fingerprint(name)
+
+
+def test_training_ends():
     assert TrainingConfig(epochs=3).total_steps(10) == 30
     assert TrainingConfig(epochs=3, steps=12).total_steps(10) == 12
+    assert TrainingConfig(steps=12).total_steps(1) == 12
+    assert TrainingConfig().total_steps(10) == 1000
 
 
-def test_fingerprint_covers_what_decides_the_numbers():
+def test_fingerprint_covers_what_decides_the_numbers_but_not_how_long():
     def fingerprint(*overrides):
-        return load_train_config("demo", None, overrides).fingerprint("masked")
+        return load("demo", *overrides).fingerprint("masked")
 
-    assert fingerprint() == fingerprint("workers=3", "tensorboard=true", "rvq.training.lr=1e-3")
-    assert len({fingerprint(), fingerprint("seed=1"), fingerprint("masked.training.lr=1e-3")}) == 3
+    same = ("workers=3", "tensorboard=true", "rvq.training.lr=1e-3")
+    longer = ("steps=9", "epochs=3", "log_every_steps=1", "save_every_steps=1")
+    assert fingerprint() == fingerprint(*same, *(f"masked.training.{setting}" for setting in longer))
+    others = ("seed=1", "masked.training.lr=1e-3", "masked.training.milestones=[9]", "masked.model.layers=1")
+    assert len({fingerprint(), *map(fingerprint, others)}) == 5
+
+
+def test_changes_are_those_that_concern_a_part():
+    mine = load()
+    other = load(
+        "demo", "masked.training.lr=1", "rvq.training.lr=1", "masked.training.log_every_steps=3", "seed=1"
+    )
+    assert mine.changes(other, "masked") == ["masked.training.lr: 0.0004 != 1.0", "seed: 3407 != 1"]
+    assert mine.changes(mine, "masked") == []
+
+
+def test_stored_settings_come_back():
+    config = load("demo", "ablation=no-iie", "masked.training.epochs=3")
+    assert type(config).model_validate(config.model_dump(mode="json")) == config

@@ -1,8 +1,11 @@
+from itertools import islice
+
 import numpy as np
 import pytest
 
 from hero_core.errors import InputError
-from trainer.draws import UNIT_FRAMES, Span, WindowMap, crop, epoch_order, whole_tokens
+from hero_core.motion.format import FRAMES_PER_TOKEN
+from trainer.draws import Crops, Order, Span, Windows, crop, epoch_order, whole
 
 
 def test_epoch_order_is_a_permutation_that_depends_on_seed_and_epoch_only():
@@ -28,27 +31,55 @@ def test_length_rule():
     assert starts == {88: set(range(4)), 84: set(range(8))}
 
 
-@pytest.mark.parametrize("frames", range(UNIT_FRAMES, 14))
+@pytest.mark.parametrize("frames", range(FRAMES_PER_TOKEN, 14))
 def test_crops_of_short_motions_keep_a_token_and_stay_inside(frames):
     for epoch in range(30):
         span = crop(0, epoch, 0, frames)
-        assert span.frames >= UNIT_FRAMES
-        assert span.frames % UNIT_FRAMES == 0
+        assert span.frames >= FRAMES_PER_TOKEN
+        assert span.frames % FRAMES_PER_TOKEN == 0
         assert 0 <= span.start <= frames - span.frames
 
 
-def test_whole_tokens_take_all_but_the_remainder():
-    assert [whole_tokens(frames) for frames in (3, 4, 47, 200)] == [Span(0, n) for n in (0, 4, 44, 200)]
+def test_whole_takes_all_but_the_remainder():
+    assert [whole(frames) for frames in (3, 4, 47, 200)] == [Span(0, n) for n in (0, 4, 44, 200)]
 
 
 def test_every_window_has_one_number():
     lengths = (5, 3, 4, 9)
-    windows = WindowMap(lengths, 4)
+    windows = Windows(lengths, 4)
     expected = [(m, Span(s, 4)) for m, n in enumerate(lengths) for s in range(n - 4 + 1)]
-    assert [windows.locate(index) for index in range(len(windows))] == expected
+    assert [windows.locate((5, index)) for index in range(len(windows))] == expected
     assert windows.skipped == 1
 
 
 def test_no_motion_is_long_enough():
     with pytest.raises(InputError, match="window_frames"):
-        WindowMap((3, 2), 4)
+        Windows((3, 2), 4)
+
+
+def test_a_crop_depends_on_epoch_and_motion():
+    crops = Crops((90, 40), seed=1)
+    assert len(crops) == 2
+    assert crops.locate((3, 1)) == (1, crop(1, 3, 1, 40))
+
+
+def test_batches_do_not_depend_on_where_the_stream_starts():
+    order = Order(seed=2, samples=11, batch_size=4)
+    assert order.steps_per_epoch == 2
+    whole_stream = list(islice(order.draws(0), 9))
+    for start in range(9):
+        assert list(islice(order.draws(start), 9 - start)) == whole_stream[start:]
+
+
+def test_an_epoch_has_no_sample_twice_and_left_overs_change():
+    batches = list(islice(Order(seed=0, samples=11, batch_size=4).draws(0), 40))
+    seen = [{index for batch in batches[i : i + 2] for _, index in batch} for i in range(0, 40, 2)]
+    assert {len(indices) for indices in seen} == {8}
+    assert set.union(*seen) == set(range(11))
+    assert [batch[0][0] for batch in batches[:4]] == [0, 0, 1, 1]
+
+
+def test_fewer_samples_than_a_batch_make_one_small_batch():
+    order = Order(seed=0, samples=3, batch_size=8)
+    assert order.steps_per_epoch == 1
+    assert sorted(index for _, index in next(order.draws(5))) == [0, 1, 2]

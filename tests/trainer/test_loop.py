@@ -1,52 +1,70 @@
-"""The loop with a task that needs no data."""
+"""The loop with a part that needs no data."""
 
 import os
 import signal
 from itertools import count
+from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import nn
 
-from hero_core.checkpoints import load_checkpoint, save_checkpoint
 from hero_core.config import Config
-from hero_core.errors import ConfigError, InputError
+from hero_core.errors import ConfigError
+from hero_core.models.base import Batch
+from hero_core.models.checkpoint import load_network, read_origin
 from trainer.config import TrainingConfig
+from trainer.draws import Order
+from trainer.folder import PartFolder
 from trainer.log import read_log
 from trainer.loop import DivergenceError, Run, StoppedError, reproducible, train
-from trainer.run_folder import RunFolder
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingConfig(steps=10, batch_size=4, lr=1e-2, log_every_steps=3, evaluate_every_steps=4)
 
 
-class Line:
-    """Fit y = 2x; the validation metric is worst at steps that the test chooses."""
+class Line(nn.Module):
+    """Fits y = 2x, and makes a little noise in training."""
 
-    metric = "error"
-    steps_per_epoch = 5
+    kind: ClassVar[str] = "line"
+    settings: ClassVar[type[Config]] = Config
+    metric: ClassVar[str] = "error"
+    validation_draws: ClassVar[int] = 2
 
-    def __init__(self, poison=None):
-        self.module = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.1), nn.Linear(8, 1))
-        self.poison = poison
-
-    def batches(self, start_step):
-        for step in count(start_step + 1):
-            x = torch.linspace(-1, 1, 4)[:, None] + 0.01 * (step % 7)
-            yield x * (float("nan") if step == self.poison else 1.0)
+    def __init__(self, config=None):
+        super().__init__()
+        self.config = config or Config()
+        self.network = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.1), nn.Linear(8, 1))
 
     def losses(self, batch, rng):
-        assert self.module.training
-        noise = 0.01 * torch.randn(batch.shape, generator=rng)
-        return {"total": (self.module(batch) - 2 * batch + noise).square().mean(), "size": batch.abs().mean()}
+        x = batch.motion
+        noise = 0.01 * torch.randn(x.shape, generator=rng)
+        error = (self.network(x) - 2 * x + noise).square().mean()
+        return {"total": error, "size": x.abs().mean(), "error": error.sqrt()}
 
-    def validate(self):
-        assert not self.module.training
-        x = torch.ones(1, 1)
-        return {"error": float((self.module(x) - 2).abs())}
 
-    def save(self, folder, metadata):
-        save_checkpoint(folder, "line", Config(), self.module.state_dict(), metadata)
+class Points:
+    """Batches of x; from step ``poison`` on they are not numbers. Validation never changes."""
+
+    order = Order(seed=0, samples=20, batch_size=4)
+    longest_frames = 4
+
+    def __init__(self, poison=None):
+        self.counts = {}
+        self.poison = poison
+
+    def train(self, start_step):
+        for step in count(start_step + 1):
+            x = torch.linspace(-1, 1, 4)[:, None] + 0.01 * (step % 7)
+            yield self._batch(x * (float("nan") if step == self.poison else 1.0))
+
+    def validation(self):
+        yield 1, self._batch(torch.ones(1, 1))
+        yield 3, self._batch(torch.zeros(3, 1))
+
+    def _batch(self, x):
+        return Batch(keys=(), motion=x, lengths=torch.ones(len(x), dtype=torch.long))
 
 
 def quiet(done, total, note=""):
@@ -54,16 +72,29 @@ def quiet(done, total, note=""):
 
 
 def fit(path, settings=SETTINGS, report=quiet, poison=None, identity=None):
-    run = Run(
-        RunFolder(path, "line"), 0, CPU, identity or {"task": "line"}, {"origin": "test"}, False, report
-    )
     with reproducible(0, CPU):
-        task = Line(poison)
-        return train(task, settings, run), task
+        part = Line()
+        run = Run(
+            folder=PartFolder(path, "line"),
+            part=part,
+            network=part,
+            batches=Points(poison),
+            encoder=None,
+            training=settings,
+            seed=0,
+            device=CPU,
+            identity=identity or {"part": "line"},
+            metadata={"origin": "test"},
+        )
+        return train(run, report), part
+
+
+def metadata(path, which="last"):
+    return read_origin(path / "line" / f"{which}.safetensors", "line").metadata
 
 
 def weights(path, which="last"):
-    return load_checkpoint(path / "line" / which, "line").tensors
+    return load_network(path / "line" / f"{which}.safetensors", Line)[0].state_dict()
 
 
 def log_of(path):
@@ -117,10 +148,10 @@ def test_best_is_kept_where_the_metric_was_lowest(tmp_path):
         (line for line in log_of(tmp_path) if line["phase"] == "validation"), key=lambda line: line["error"]
     )
     assert (best.step, best.value) == (lowest["step"], lowest["error"])
-    metadata = load_checkpoint(tmp_path / "line" / "best", "line").metadata
-    assert metadata["step"] == best.step
-    assert metadata["best"] == {"metric": "error", "value": best.value, "step": best.step}
-    assert metadata["origin"] == "test"
+    noted = metadata(tmp_path, "best")
+    assert noted["step"] == best.step
+    assert noted["best"] == {"metric": "error", "value": best.value, "step": best.step}
+    assert noted["origin"] == "test"
 
 
 @pytest.mark.parametrize("step", range(1, 11))
@@ -144,7 +175,7 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(tmp_path, number):
     with pytest.raises(StoppedError, match="step 5 of 10"):
         fit(tmp_path / "stopped", report=interrupt)
     assert signal.getsignal(number) == before
-    assert load_checkpoint(tmp_path / "stopped" / "line" / "last", "line").metadata["step"] == 5
+    assert metadata(tmp_path / "stopped")["step"] == 5
     seen = []
     fit(tmp_path / "stopped", report=lambda done, total, note="": seen.append(done))
     assert seen == [6, 7, 8, 9, 10]
@@ -160,9 +191,11 @@ def test_a_signal_in_the_last_step_is_no_interruption(tmp_path):
 
 
 def test_not_a_number_names_the_step_and_keeps_the_checkpoint(tmp_path):
-    with pytest.raises(DivergenceError, match=r"total.*not finite at step 7.*last is from before"):
+    with pytest.raises(
+        DivergenceError, match=r"total.*not finite at step 7.*last.safetensors is from before"
+    ):
         fit(tmp_path, poison=7)
-    assert load_checkpoint(tmp_path / "line" / "last", "line").metadata["step"] == 4
+    assert metadata(tmp_path)["step"] == 4
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path).values())
 
 
@@ -174,8 +207,8 @@ def test_not_a_number_before_anything_was_saved(tmp_path):
 def test_another_identity_is_not_resumed(tmp_path):
     with pytest.raises(KilledError):
         fit(tmp_path, report=killed_at(5))
-    with pytest.raises(ConfigError, match="not the same task"):
-        fit(tmp_path, identity={"task": "curve"})
+    with pytest.raises(ConfigError, match="not the same part"):
+        fit(tmp_path, identity={"part": "curve"})
 
 
 def test_the_callers_random_numbers_and_settings_are_left_alone(tmp_path):
@@ -188,15 +221,64 @@ def test_the_callers_random_numbers_and_settings_are_left_alone(tmp_path):
 
 def test_gradients_are_clipped(tmp_path):
     settings = SETTINGS.model_copy(update={"gradient_clip": 1e-8, "steps": 3})
-    _, task = fit(tmp_path, settings)
+    _, part = fit(tmp_path, settings)
     with reproducible(0, CPU):
-        norm = nn.utils.get_total_norm([p.grad for p in task.module.parameters()])
+        norm = nn.utils.get_total_norm([p.grad for p in part.parameters()])
     assert float(norm) <= 1.01e-8
 
 
-def test_an_existing_run_is_not_touched(tmp_path):
+def test_the_note_names_a_loss_from_the_first_step_on(tmp_path):
+    notes = []
+    fit(tmp_path, report=lambda done, total, note="": notes.append(note))
+    assert len(notes) == 10
+    assert all("loss 0." in note or "loss 1." in note for note in notes), notes
+    assert not any("nan" in note for note in notes)
+
+
+def test_validation_is_a_weighted_mean_over_draws_that_never_change(tmp_path):
+    part = fit(tmp_path)[1].eval()
+    rng = torch.Generator().manual_seed(0)
+    sums = 0.0
+    for weight, batch in Points().validation():
+        sums += sum(weight * part.losses(batch, rng)["error"].item() for _ in range(2))
+    last = [line for line in log_of(tmp_path) if line["phase"] == "validation"][-1]
+    assert last["error"] == pytest.approx(sums / 8, rel=1e-6)
+
+
+@pytest.mark.parametrize("leftover", ["last", "best"])
+def test_killed_while_a_checkpoint_is_new_and_the_state_is_not(tmp_path, monkeypatch, leftover):
+    """Step 8 validates and saves: the best, then the last checkpoint, then the state."""
+    fit(tmp_path / "whole")
+    name = f"{leftover}.safetensors"
+    real = Path.replace
+
+    def replace(self, target):
+        real(self, target)
+        if Path(target).name == name and metadata(tmp_path / "killed", leftover)["step"] == 8:
+            raise KilledError
+
+    with monkeypatch.context() as patched, pytest.raises(KilledError):
+        patched.setattr(Path, "replace", replace)
+        fit(tmp_path / "killed")
+    fit(tmp_path / "killed")
+    assert_same_run(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_more_steps_go_on_to_the_weights_of_a_longer_run(tmp_path):
+    fit(tmp_path / "long", SETTINGS.model_copy(update={"steps": 15}))
+    fit(tmp_path / "extended")
+    seen = []
+    fit(
+        tmp_path / "extended",
+        SETTINGS.model_copy(update={"steps": 15}),
+        report=lambda done, total, note="": seen.append(done),
+    )
+    assert seen == [11, 12, 13, 14, 15]
+    ours, theirs = weights(tmp_path / "extended"), weights(tmp_path / "long")
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_fewer_steps_than_were_done(tmp_path):
     fit(tmp_path)
-    with pytest.raises(InputError, match="--resume"):
-        RunFolder(tmp_path, "line").prepare(resume=False)
-    RunFolder(tmp_path, "line").prepare(resume=True)
-    RunFolder(tmp_path, "other").prepare(resume=False)
+    with pytest.raises(ConfigError, match="at step 10 already, beyond the 5"):
+        fit(tmp_path, SETTINGS.model_copy(update={"steps": 5}))

@@ -1,32 +1,27 @@
 """The ``hero-eval`` command."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-import torch
 import typer
 from rich.table import Table as RichTable
 
-from hero_core.cli import console, progress, run
+from hero_core.cli import VersionOption, console, progress, run
 from hero_core.config import load_config
-from hero_core.errors import InputError
-from hero_core.files import write_json
-from hero_core.models.evaluator import MotionEvaluator
-from hero_core.runs import Which, load_hero
+from hero_core.device import DeviceName, choose_device
+from hero_core.runs import Which, generator_of, load_evaluator, load_run
+from hero_core.storage import write_json
+from hero_core.training_set import TrainingSet
 from trainer.eval.evaluate import evaluate
-from trainer.eval.held_out import HeldOutSplit, open_held_out
-from trainer.eval.protocol import PROTOCOLS, EvaluationConfig, ProtocolName
-from trainer.eval.provenance import check_provenance
-from trainer.eval.report import Table, notes, result_json, statements, tables
-from trainer.stages import checkpoint_of
+from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
+from trainer.eval.report import HeldOutSplit, Subject, notes, result_json
+from trainer.eval.tables import Table, tables
 
 app = typer.Typer(
     help="Weights and held-out data in, numbers with intervals out.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 def main() -> None:
@@ -35,14 +30,17 @@ def main() -> None:
 
 
 @app.callback()
-def _hero_eval() -> None:
+def _hero_eval(version: VersionOption = False) -> None:
     """Make ``metrics`` a subcommand although it is the only one."""
 
 
 @app.command("metrics")
 def metrics_command(
     run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of hero-train.")],
-    data: Annotated[Path, typer.Option(help="Training data that hero-pipeline build-pairs made.")],
+    data: Annotated[
+        Path,
+        typer.Option(help="Training set: the run's own, or another whose features were made the same way."),
+    ],
     split: Annotated[HeldOutSplit, typer.Option(help="Which held-out split.")] = "test",
     protocol: Annotated[
         ProtocolName,
@@ -61,29 +59,29 @@ def metrics_command(
         Path | None,
         typer.Option(help="Run or checkpoint of another evaluator, e.g. the imported official one."),
     ] = None,
-    checkpoint: Annotated[Which, typer.Option(help="Which of the transformers' checkpoints.")] = "best",
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = "auto",
+    checkpoint: Annotated[Which, typer.Option(help="Which of the parts' checkpoints.")] = "best",
+    device: Annotated[DeviceName, typer.Option(help="Where to compute.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Default RUN/eval/result.json.")] = None,
 ) -> None:
     """Measure FID, Diversity and MultiModality, and where the data knows the answer, plausibility."""
     overrides = list(settings or [])
     overrides += [f"repeats={repeats}"] if repeats is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
-    chosen = load_config(EvaluationConfig, config, overrides, base=PROTOCOLS[protocol])
-    computing = _device(device)
-    held_out = open_held_out(data, split)
-    embedding = checkpoint_of(evaluator or run_folder, "evaluator")
-    provenance = check_provenance(run_folder, checkpoint, embedding, held_out, computing)
-    hero = load_hero(run_folder, checkpoint, chosen.sampling)
+    preset = protocol_for(protocol, generator_of(run_folder))
+    chosen = load_config(EvaluationConfig, config, overrides, base=preset)
+    loaded = load_run(run_folder, checkpoint, chosen.sampling_overrides())
+    network, origin = load_evaluator(evaluator or run_folder)
+    computing = choose_device(device)
+    subject = Subject(loaded, checkpoint, origin, TrainingSet(data), split, chosen, computing)
     with progress("evaluate") as report:
-        result = evaluate(hero, MotionEvaluator.load(embedding), held_out, chosen, computing, report)
+        result = evaluate(loaded.generator, network, subject.samples, chosen, computing, report)
     path = out or run_folder / "eval" / "result.json"
-    write_json(path, result_json(result, held_out, chosen, provenance))
-    for table in tables(result):
+    write_json(path, result_json(result, subject))
+    for table in tables(result, loaded.generator.kind.upper()):
         _print_table(table)
-    for statement in statements(held_out):
+    for statement in subject.statements():
         console.print(statement, style="bold", highlight=False, markup=False)
-    for note in (*notes(result, held_out, chosen), *provenance.remarks):
+    for note in notes(result, subject):
         console.print(f"note: {note}", highlight=False, markup=False)
     console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
 
@@ -93,10 +91,3 @@ def _print_table(table: Table) -> None:
     for row in table.rows:
         shown.add_row(*row)
     console.print(shown)
-
-
-def _device(name: Device) -> torch.device:
-    available = torch.cuda.is_available()
-    if name == "cuda" and not available:
-        raise InputError("--device cuda: this machine, or this build of torch, has no CUDA device")
-    return torch.device("cuda" if available and name != "cpu" else "cpu")

@@ -1,24 +1,24 @@
-"""A run and held-out data in, every number out."""
+"""A generator and held-out pairs in, every number out."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from hero_core.errors import InputError
+from hero_core.models.base import Generator
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.models.hero import Hero
-from trainer.eval.held_out import HeldOutData
+from hero_core.progress import Progress, silent
+from hero_core.records import Pair
+from hero_core.training_set import Sample
 from trainer.eval.metrics import RankDeficientWarning
-from trainer.eval.plausibility import Panel, Plausibility, shuffled
-from trainer.eval.protocol import Evaluation, EvaluationConfig
-from trainer.eval.scores import Group, GroupScores, References, reconstruct
+from trainer.eval.plausibility import Plausibility, PlausibilityCheck, can_shuffle
+from trainer.eval.protocol import Evaluation, EvaluationConfig, Rows
+from trainer.eval.scores import GroupScores, RoundTrip, round_trip, score, summarise
 
 ALL = "all"
-ReportProgress = Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)
@@ -37,71 +37,71 @@ class Result:
 
 
 def evaluate(
-    hero: Hero,
+    generator: Generator,
     evaluator: MotionEvaluator,
-    data: HeldOutData,
+    samples: Sequence[Sample],
     config: EvaluationConfig,
     device: torch.device,
-    report: ReportProgress = lambda done, total, note: None,
+    progress: Progress = silent,
 ) -> Result:
     """Generate and measure. On the CPU the same arguments give the same numbers.
 
     Raises:
-        InputError: fewer than two pairs, features of another size than the model's, or embeddings not finite.
+        InputError: fewer than two pairs, features or lengths that the generator was not made for, or embeddings
+            that are not finite.
     """
-    samples = [pair.sample for pair in data.pairs]
-    _check_features(hero, data)
-    evaluation = Evaluation(
-        hero.to(device), evaluator.to(device), samples, config, data.padded_frames, device
-    )
-    real = evaluation.real_motions()
-    rebuilt = reconstruct(hero.codec, real, device)
-    panel = Panel([], []) if config.official.random_crops else Panel(data.pairs, evaluation.lengths)
-    references = References(real, evaluation.embed(real), rebuilt, evaluation.embed(rebuilt))
-    groups = {name: Group(references, rows, config) for name, rows in _rows_of_groups(data).items()}
-    total = config.repeats + config.control_repeats * bool(panel.rows)
-    report(0, total, "")
+    evaluation = Evaluation(generator.to(device), evaluator.to(device), samples, config, device)
+    _check_fit(generator, samples, max(evaluation.lengths))
+    pairs = [sample.pair for sample in samples]
+    groups = _rows_of_groups(pairs)
+    cropped = config.official.random_crops  # then the onsets are not known
+    check = PlausibilityCheck([] if cropped else pairs, [] if cropped else evaluation.lengths)
+    total = config.repeats + (config.control_repeats if can_shuffle(check.truths) else 0)
+    scores: dict[str, list[dict[str, float]]] = {name: [] for name in groups}
+    progress(0, total)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)  # the report says it once, with the counts
-        for number, repeat in enumerate(evaluation.repeats(), 1):
-            for group in groups.values():
-                group.add(repeat)
-            panel.judge("generated", repeat.motions)
-            report(number, total, groups[ALL].note())
-        scores = {name: group.scores() for name, group in groups.items()}
-    for number in range(total - config.repeats):
-        _judge_control(panel, evaluation, len(samples), config, number)
-        report(config.repeats + number + 1, total, "control")
-    panel.judge("real", real)
-    panel.judge("reconstruction", rebuilt)
-    return Result(scores, panel.result(), evaluator.config.embedding_dim)
+        real = evaluation.embed(evaluation.real_motions())
+        check.judge("real", real.motions)
+        for number in range(config.repeats):
+            repeat = evaluation.repeat(number)
+            for name, rows in groups.items():
+                scores[name].append(score(repeat, real, rows, config))
+            check.judge("generated", repeat.reactions.motions)
+            progress(number + 1, total, f"FID {scores[ALL][-1]['fid']:.3f}")
+        for number in range(total - config.repeats):
+            others = check.other_clips(len(pairs), np.random.default_rng([config.seed, number]))
+            check.judge("control", evaluation.react_to_others(others, number))
+            progress(config.repeats + number + 1, total, "control")
+        rebuilt = evaluation.reconstruct(real.motions)
+        trips: dict[str, RoundTrip] = {}
+        if rebuilt is not None:
+            check.judge("reconstruction", rebuilt)
+            embedded = evaluation.embed(rebuilt)
+            trips = {name: round_trip(real, embedded, rows) for name, rows in groups.items()}
+    measured = {
+        name: GroupScores(len(rows), summarise(scores[name]), trips.get(name))
+        for name, rows in groups.items()
+    }
+    return Result(measured, check.result(), evaluator.config.embedding_dim)
 
 
-def _check_features(hero: Hero, data: HeldOutData) -> None:
-    found, expected = data.pairs[0].sample.frames.shape[1], hero.masked.config.feature_dim
-    if found != expected:
-        raise InputError(f"{data.folder}: features of {found} values, but the model was made for {expected}")
+def _check_fit(generator: Generator, samples: Sequence[Sample], longest: int) -> None:
+    width = samples[0].video.frames.shape[1]
+    if width != generator.feature_dim:
+        raise InputError(f"features of {width} values, but the model was made for {generator.feature_dim}")
+    if longest > generator.max_length:
+        raise InputError(
+            f"reactions of up to {longest} frames to measure, but the model makes at most {generator.max_length}"
+        )
 
 
-def _rows_of_groups(data: HeldOutData) -> dict[str, NDArray[np.int64]]:
+def _rows_of_groups(pairs: Sequence[Pair]) -> dict[str, Rows]:
     """All pairs, and those of every broad category that has at least two."""
-    broad = np.array([pair.pair.broad for pair in data.pairs])
+    broad = np.array([pair.broad for pair in pairs])
     groups = {ALL: np.arange(len(broad))}
     for name in sorted(set(broad.tolist())):
         rows = np.flatnonzero(broad == name)
         if 2 <= len(rows) < len(broad):
             groups[name] = rows
     return groups
-
-
-def _judge_control(
-    panel: Panel, evaluation: Evaluation, pairs: int, config: EvaluationConfig, number: int
-) -> None:
-    """Judge reactions to the features of clips that want another reaction, if there are enough of those."""
-    other = shuffled(panel.truths, np.random.default_rng([config.seed, number]))
-    if other is None:
-        return
-    rows = np.array(panel.rows)
-    condition_of: NDArray[np.int64] = np.arange(pairs)
-    condition_of[rows] = rows[other]
-    panel.judge("control", evaluation.generate_with(condition_of, number))

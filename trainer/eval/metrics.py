@@ -121,7 +121,7 @@ def mpjpe(real: ArrayLike, predicted: ArrayLike) -> Array:
         predicted: as ``real``.
 
     Returns:
-        ``(...)``, one error a pose; the evaluation averages over all poses of the set.
+        ``(...)``, one error per pose; the evaluation averages over all poses of the set.
     """
     truth, guess = np.asarray(real, np.float64), np.asarray(predicted, np.float64)
     offset = (truth - truth[..., :1, :]) - (guess - guess[..., :1, :])

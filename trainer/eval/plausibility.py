@@ -12,13 +12,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hero_core.judge import UNCLEAR, Verdict, judge
+from hero_core.errors import InputError
+from hero_core.minivimo.interactions import REACTIONS
+from hero_core.minivimo.judge import SHORTEST_FRAMES, UNCLEAR, Verdict, judge
 from hero_core.motion.humanml3d import vectors_to_joints
-from trainer.eval.held_out import HeldOutPair, Truth
+from hero_core.records import Pair, Truth
 
 ONSET_TOLERANCE_SECONDS = 0.25
-QUESTIONS = ("reaction", "side", "onset", "all")
-SHORTEST_FRAMES = 10  # of a motion that can be judged
+QUESTIONS = {
+    "reaction": "reaction",
+    "side": "side",
+    "onset": f"onset within {ONSET_TOLERANCE_SECONDS} s",
+    "all": "all of them",
+}
+"""Each with its words for people."""
 _Z95 = 1.96
 
 
@@ -37,7 +44,7 @@ class Answers:
 
     Attributes:
         reactions: judged for each clip; a clip counts once, with the share of its reactions that are right.
-        shares: by question. ``side`` is asked only where the right reaction has one, ``onset`` (within 0.25 s) where
+        shares: by question. ``side`` applies only where the right reaction has one, ``onset`` (within 0.25 s) where
             it is a movement; ``all`` needs every answer that applies.
         confusion: by true reaction, the share of each judged one.
     """
@@ -60,24 +67,32 @@ class Plausibility:
     chance: dict[str, dict[str, float]]
 
 
-class Panel:
-    """Judges motions of the clips whose right answers are known."""
+class PlausibilityCheck:
+    """Judges motions of the clips whose right answers are known, and known to the judge."""
 
-    def __init__(self, pairs: Sequence[HeldOutPair], lengths: Sequence[int]) -> None:
-        """Take the first pair of every such clip, unless its motion of ``lengths`` frames is too short to judge."""
-        first: dict[str, int] = {}
+    def __init__(self, pairs: Sequence[Pair], lengths: Sequence[int]) -> None:
+        """Take the first pair of every such clip, unless its motion of so many frames is too short to judge."""
+        first: dict[str | None, tuple[int, Truth]] = {}
         for row, (pair, length) in enumerate(zip(pairs, lengths, strict=True)):
-            if pair.truth is not None and length >= SHORTEST_FRAMES:
-                first.setdefault(pair.pair.clip_key, row)
-        self.rows = list(first.values())
-        self.truths = [truth for row in self.rows if (truth := pairs[row].truth) is not None]
+            truth = pair.truth
+            if truth is not None and truth.reaction in REACTIONS and length >= SHORTEST_FRAMES:
+                first.setdefault(pair.clip_key, (row, truth))
+        self.rows = [row for row, _ in first.values()]
+        self.truths = [truth for _, truth in first.values()]
         self._verdicts: dict[str, list[list[Verdict]]] = {}
 
     def judge(self, name: str, motions: Sequence[NDArray[np.float32]]) -> None:
-        """Judge one motion ``(n, 263)`` a pair, in the order of the pairs; call again with further ones."""
+        """Judge one motion ``(n, 263)`` for every pair, in their order; call again with further ones."""
         verdicts = self._verdicts.setdefault(name, [[] for _ in self.rows])
         for of_clip, row in zip(verdicts, self.rows, strict=True):
             of_clip.append(judge(vectors_to_joints(motions[row])))
+
+    def other_clips(self, pairs: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """For every of all the ``pairs`` whose video to show instead: of those judged, see :func:`shuffled`."""
+        others: NDArray[np.int64] = np.arange(pairs)
+        rows = np.array(self.rows)
+        others[rows] = rows[shuffled(self.truths, rng)]
+        return others
 
     def result(self) -> Plausibility | None:
         """What was found; None where no right answer is known."""
@@ -116,16 +131,22 @@ def chance(truths: Sequence[Truth]) -> dict[str, dict[str, float]]:
     return {"uniform": uniform, "constant": constant}
 
 
-def shuffled(truths: Sequence[Truth], rng: np.random.Generator) -> NDArray[np.int64] | None:
+def can_shuffle(truths: Sequence[Truth]) -> bool:
+    """Whether every clip can be dealt one with another right reaction: no reaction has more than half of them."""
+    counts = Counter(truth.reaction for truth in truths)
+    return bool(counts) and 2 * max(counts.values()) <= counts.total()
+
+
+def shuffled(truths: Sequence[Truth], rng: np.random.Generator) -> NDArray[np.int64]:
     """Another clip for every clip, always one with another right reaction; a permutation ``(n,)``.
 
-    Returns:
-        None where that is impossible: more than half of the clips want the same reaction.
+    Raises:
+        InputError: that is impossible, see :func:`can_shuffle`.
     """
+    if not can_shuffle(truths):
+        raise InputError("more than half of the clips have the same right reaction; they cannot be shuffled")
     reactions = [truth.reaction for truth in truths]
-    largest = max(Counter(reactions).values(), default=0)
-    if not reactions or 2 * largest > len(reactions):
-        return None
+    largest = max(Counter(reactions).values())
     names = rng.permutation(sorted(set(reactions))).tolist()
     ties = rng.permutation(len(reactions))
     grouped = np.array(

@@ -4,9 +4,10 @@
 clips for MultiModality. Every repeat draws from its own seed, derived from one.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,15 +16,16 @@ from pydantic import Field
 from torch import Tensor
 
 from hero_core.config import Config
+from hero_core.models.base import Generator, VideoFeatures, generator_class
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.models.hero import Generator
-from hero_core.models.sampling import SamplingConfig
-from trainer.data import Sample, collate
-from trainer.draws import Span, crop, whole_tokens
+from hero_core.motion.format import MAX_FRAMES, MOTION_DIM, whole_tokens
+from hero_core.training_set import Sample
+from trainer.draws import Span, crop
 
 ProtocolName = Literal["paper", "official", "quick"]
 Motion = NDArray[np.float32]  # (n, 263) HumanML3D units
 Embeddings = NDArray[np.float32]  # (n, d)
+Rows = NDArray[np.int64]  # (k,) indices of pairs
 
 
 class OfficialSwitches(Config):
@@ -33,10 +35,13 @@ class OfficialSwitches(Config):
         random_crops: evaluate on randomly shortened pieces of the true motions, drawn once for all repeats.
         frozen_multimodality: MultiModality always from the first batches of one shuffled order; otherwise every
             repeat draws its clips anew.
+        keep_tail: reactions go to the evaluator as the generator returns them, a batch of mixed lengths at a time
+            and no longer than its longest; what is behind a reaction's end reaches the last movement.
     """
 
     random_crops: bool = False
     frozen_multimodality: bool = False
+    keep_tail: bool = False
 
 
 class EvaluationConfig(Config):
@@ -51,8 +56,7 @@ class EvaluationConfig(Config):
         multimodality_generations: reactions to each of them.
         multimodality_pairs: pairs of reactions compared, the same for all clips of a repeat.
         control_repeats: repeats with features shuffled between clips, for the plausibility control.
-        sampling: how reactions are drawn. With its ``decode_padded``, as in the official release, what the decoder
-            makes of the padding behind a reaction also reaches the evaluator.
+        sampling: the generator's own settings of how reactions are drawn, where not its defaults.
         official: quirks of the official evaluation.
     """
 
@@ -64,15 +68,22 @@ class EvaluationConfig(Config):
     multimodality_generations: int = Field(30, ge=2)
     multimodality_pairs: int = Field(10, ge=1)
     control_repeats: int = Field(3, ge=0)
-    sampling: SamplingConfig = SamplingConfig()
+    sampling: dict[str, object] = Field(default_factory=dict)
     official: OfficialSwitches = OfficialSwitches()
 
+    def sampling_overrides(self) -> list[str]:
+        """The sampling settings as ``name=value``, as a run is loaded with."""
+        return [f"{name}={json.dumps(value)}" for name, value in self.sampling.items()]
 
-PROTOCOLS: dict[ProtocolName, dict[str, object]] = {
+
+OFFICIAL_SAMPLING: dict[str, object] = {"decode_padded": True}
+"""Sampling settings of the official evaluation, for a generator that has them."""
+
+PROTOCOLS: dict[ProtocolName, dict[str, Any]] = {
     "paper": {},
     "official": {
-        "official": {"random_crops": True, "frozen_multimodality": True},
-        "sampling": {"decode_padded": True},
+        "official": {"random_crops": True, "frozen_multimodality": True, "keep_tail": True},
+        "sampling": OFFICIAL_SAMPLING,
     },
     "quick": {
         "repeats": 3,
@@ -85,21 +96,34 @@ PROTOCOLS: dict[ProtocolName, dict[str, object]] = {
 for machines without a GPU, with a small part of the reactions."""
 
 
+def protocol_for(name: ProtocolName, generator: str | None) -> dict[str, Any]:
+    """A preset's settings, without sampling settings that the generator of this kind does not have."""
+    known = generator_class(generator).sampling_settings.model_fields if generator else {}
+    preset = PROTOCOLS[name]
+    sampling = {key: value for key, value in preset.get("sampling", {}).items() if key in known}
+    return {**preset, "sampling": sampling}
+
+
+class Embedded(NamedTuple):
+    """One motion for every pair, in their order, and their embeddings ``(n, d)``."""
+
+    motions: Sequence[Motion]
+    embeddings: Embeddings
+
+
 @dataclass(frozen=True)
 class Repeat:
     """What one repeat generated.
 
     Attributes:
-        motions: one reaction to every pair, in their order.
-        embeddings: ``(n, d)`` of those.
+        reactions: one to every pair.
         multimodality_rows: ``(k,)``, the pairs with several reactions.
         multimodality_embeddings: ``(k, generations, d)``.
         rng: for the draws of the metrics.
     """
 
-    motions: Sequence[Motion]
-    embeddings: Embeddings
-    multimodality_rows: NDArray[np.int64]
+    reactions: Embedded
+    multimodality_rows: Rows
     multimodality_embeddings: NDArray[np.float32]
     rng: np.random.Generator
 
@@ -113,14 +137,12 @@ class Evaluation:
         evaluator: MotionEvaluator,
         samples: Sequence[Sample],
         config: EvaluationConfig,
-        padded_frames: int,
         device: torch.device,
     ) -> None:
         self._generator = generator
         self._evaluator = evaluator
         self._samples = samples
         self._config = config
-        self._padded_frames = padded_frames
         self._device = device
         self._order = np.random.default_rng([config.seed]).permutation(len(samples))
         self._spans = [self._span(index, len(sample.motion)) for index, sample in enumerate(samples)]
@@ -134,103 +156,107 @@ class Evaluation:
         """The true motions, as evaluated."""
         return [sample.motion[span.slice] for sample, span in zip(self._samples, self._spans, strict=True)]
 
-    def embed(self, motions: Sequence[Motion]) -> Embeddings:
-        """Embeddings ``(n, d)`` of motions, zero past their ends."""
-        embedded = []
-        for start in range(0, len(motions), self._config.batch_size):
-            batch = motions[start : start + self._config.batch_size]
-            padded = torch.zeros(len(batch), self._padded_frames, batch[0].shape[1])  # (b, n, 263)
-            for row, motion in enumerate(batch):
-                padded[row, : len(motion)] = torch.from_numpy(np.array(motion, np.float32))
-            embedded.append(
-                self._embed(padded, torch.tensor([len(motion) for motion in batch]), zero_tail=True)
-            )
-        return np.concatenate(embedded)
+    @torch.no_grad()
+    def reconstruct(self, motions: Sequence[Motion]) -> list[Motion] | None:
+        """Motions through the generator's tokens or latents and back; None where it has none."""
+        rebuilt: list[Motion] = []
+        for motion, lengths in self._padded(motions):
+            again = self._generator.reconstruct(motion, lengths)  # (b, 200, 263)
+            if again is None:
+                return None
+            rebuilt += _cut(again, lengths)
+        return rebuilt
 
-    def repeats(self) -> Iterator[Repeat]:
-        """The repeats, one after another; each is a function of the seed and its number alone."""
-        for number in range(self._config.repeats):
-            yield self._repeat(number)
+    @torch.no_grad()
+    def embed(self, motions: Sequence[Motion]) -> Embedded:
+        """Motions with their embeddings, all padded to 200 frames."""
+        embeddings = [self._evaluator.embed(*batch).float().cpu().numpy() for batch in self._padded(motions)]
+        return Embedded(motions, np.concatenate(embeddings))
 
-    def generate_with(self, condition_of: NDArray[np.int64], seed: int) -> list[Motion]:
-        """Reactions of every pair's length to the videos of other pairs: row ``i`` sees that of ``condition_of[i]``."""
-        rng = self._torch_rng([self._config.seed, self._config.repeats, seed])
-        motions: dict[int, Motion] = {}
-        for rows in self._batches(self._order):
-            motions |= self._cut(rows, self._generate(rows, condition_of[rows], rng))
-        return [motions[row] for row in range(len(motions))]
-
-    def _repeat(self, number: int) -> Repeat:
+    def repeat(self, number: int) -> Repeat:
+        """One repeat, a function of the seed and its number alone."""
         draws = np.random.default_rng([self._config.seed, number])
-        rng = self._torch_rng([self._config.seed, number])
+        rng = _torch_rng([self._config.seed, number])
         chosen = self._multimodality_rows(draws)
-        motions: dict[int, Motion] = {}
-        embeddings: dict[int, list[Embeddings]] = {row: [] for row in range(len(self._samples))}
         once = self._order[~np.isin(self._order, chosen)]
+        motions: dict[int, Motion] = {}
+        embeddings: dict[int, list[Embeddings]] = {}
         for rows, times in ((chosen, self._config.multimodality_generations), (once, 1)):
             for batch in self._batches(rows):
                 for _ in range(times):
-                    generated = self._generate(batch, batch, rng)
-                    for row, embedding in zip(batch, self._embed_generated(batch, generated), strict=True):
-                        embeddings[int(row)].append(embedding)
-                motions |= self._cut(batch, generated)
-        return Repeat(
-            motions=[motions[row] for row in range(len(motions))],
-            # Of several reactions to a clip the last one counts, as in the official code; they are equally likely.
-            embeddings=np.stack([embeddings[row][-1] for row in range(len(motions))]),
-            multimodality_rows=chosen,
-            multimodality_embeddings=_stacked([embeddings[int(row)] for row in chosen]),
-            rng=draws,
-        )
+                    reactions = self._react(batch, batch, rng)
+                    for row, embedding in zip(batch.tolist(), reactions.embeddings, strict=True):
+                        embeddings.setdefault(row, []).append(embedding)
+                motions |= zip(batch.tolist(), reactions.motions, strict=True)
+        # Of several reactions to a clip the last one counts, as in the official code; they are equally likely.
+        last = [embeddings[row][-1] for row in range(len(motions))]
+        several = [embeddings[row] for row in chosen.tolist()]  # (k, generations, d)
+        return Repeat(Embedded(_in_order(motions), np.stack(last)), chosen, np.array(several), draws)
 
-    def _multimodality_rows(self, draws: np.random.Generator) -> NDArray[np.int64]:
+    def react_to_others(self, others: Rows, number: int) -> list[Motion]:
+        """Reactions of every pair's length to the videos of other pairs: row ``i`` sees that of ``others[i]``."""
+        rng = _torch_rng([self._config.seed, self._config.repeats, number])
+        motions: dict[int, Motion] = {}
+        for batch in self._batches(self._order):
+            reactions = self._react(batch, others[batch], rng)
+            motions |= zip(batch.tolist(), reactions.motions, strict=True)
+        return _in_order(motions)
+
+    def _multimodality_rows(self, draws: np.random.Generator) -> Rows:
         order = self._order
         if not self._config.official.frozen_multimodality:
             order = draws.permutation(len(self._samples))
         return order[: self._config.multimodality_clips]
 
-    def _batches(self, rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
-        if not self._config.sampling.decode_padded:  # then batches only matter for speed: little padding
+    def _batches(self, rows: Rows) -> Iterator[Rows]:
+        if not self._config.official.keep_tail:  # then batches only matter for speed: little padding
             rows = rows[np.argsort([self._spans[row].frames for row in rows], kind="stable")]
         for start in range(0, len(rows), self._config.batch_size):
             yield rows[start : start + self._config.batch_size]
 
-    def _generate(
-        self, rows: NDArray[np.int64], condition_of: NDArray[np.int64], rng: torch.Generator
-    ) -> Tensor:
-        samples = [self._samples[row] for row in condition_of]
-        condition = collate(samples, [Span(0, 0)] * len(samples), 0).condition.to(self._device)
+    @torch.no_grad()
+    def _react(self, rows: Rows, videos: Rows, rng: torch.Generator) -> Embedded:
+        """One reaction of the length of each pair in ``rows`` to the video of each in ``videos``."""
+        features = [self._samples[row].video for row in videos]
+        condition = VideoFeatures.of(features, [self._spans[row].start for row in videos]).to(self._device)
         lengths = torch.tensor([self._spans[row].frames for row in rows], device=self._device)
-        return self._generator.generate(condition, lengths, rng)  # (b, n, 263)
+        generated = self._generator.generate(condition, lengths, rng)  # (b, n, 263)
+        motions = _cut(generated, lengths)
+        if not self._config.official.keep_tail:
+            return self.embed(motions)
+        return Embedded(
+            motions, self._evaluator.embed(generated, lengths, zero_tail=False).float().cpu().numpy()
+        )
 
-    def _embed_generated(self, rows: NDArray[np.int64], generated: Tensor) -> Embeddings:
-        lengths = torch.tensor([self._spans[row].frames for row in rows])
-        if self._config.sampling.decode_padded:
-            return self._embed(generated, lengths, zero_tail=False)
-        short = self._padded_frames - generated.shape[1]
-        return self._embed(torch.nn.functional.pad(generated, (0, 0, 0, short)), lengths, zero_tail=True)
-
-    @torch.inference_mode()
-    def _embed(self, motion: Tensor, lengths: Tensor, zero_tail: bool) -> Embeddings:
-        embedded = self._evaluator.embed(motion.to(self._device), lengths.to(self._device), zero_tail)
-        return embedded.float().cpu().numpy()
-
-    def _cut(self, rows: NDArray[np.int64], generated: Tensor) -> dict[int, Motion]:
-        """The generated motions by row, each at its own length."""
-        arrays = generated.float().cpu().numpy()  # (b, n, 263)
-        return {int(row): array[: self._spans[row].frames] for row, array in zip(rows, arrays, strict=True)}
+    def _padded(self, motions: Sequence[Motion]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of motions ``(b, 200, 263)``, zero past their ends, and their lengths ``(b,)``."""
+        for start in range(0, len(motions), self._config.batch_size):
+            batch = motions[start : start + self._config.batch_size]
+            padded = torch.zeros(len(batch), MAX_FRAMES, MOTION_DIM)
+            for row, motion in enumerate(batch):
+                padded[row, : len(motion)] = torch.from_numpy(
+                    np.array(motion)
+                )  # a copy: shards are read-only
+            lengths = torch.tensor([len(motion) for motion in batch])
+            yield padded.to(self._device), lengths.to(self._device)
 
     def _span(self, index: int, frames: int) -> Span:
         if self._config.official.random_crops:
             return crop(self._config.seed, 0, index, frames)
-        return whole_tokens(frames)
-
-    def _torch_rng(self, entropy: list[int]) -> torch.Generator:
-        seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
-        return torch.Generator(self._device).manual_seed(seed)
+        return Span(0, whole_tokens(frames))
 
 
-def _stacked(generations: list[list[Embeddings]]) -> NDArray[np.float32]:
-    if not generations:
-        return np.zeros((0, 0, 0), np.float32)
-    return np.stack([np.stack(of_one_clip) for of_one_clip in generations])  # (k, generations, d)
+def _cut(motions: Tensor, lengths: Tensor) -> list[Motion]:
+    """``(b, n, 263)`` as arrays, each of its own length."""
+    arrays = motions.float().cpu().numpy()
+    return [array[:length] for array, length in zip(arrays, lengths.tolist(), strict=True)]
+
+
+def _in_order(motions: Mapping[int, Motion]) -> list[Motion]:
+    return [motions[row] for row in range(len(motions))]
+
+
+def _torch_rng(entropy: list[int]) -> torch.Generator:
+    """On the CPU, whose draws are the same wherever is computed."""
+    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return torch.Generator().manual_seed(seed)

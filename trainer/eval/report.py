@@ -1,80 +1,156 @@
-"""From numbers to what people read: ``result.json`` and tables of text."""
+"""What was measured, with which weights and on which data: checked, and written as ``result.json``."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
-from typing import Any, NamedTuple
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, Literal
 
-from trainer.eval.evaluate import ALL, Result
-from trainer.eval.held_out import HeldOutData
-from trainer.eval.metrics import Interval, is_rank_deficient
-from trainer.eval.plausibility import Answers, Plausibility, Share
-from trainer.eval.protocol import EvaluationConfig
-from trainer.eval.provenance import Provenance
-from trainer.eval.scores import GroupScores, Summary
+import torch
 
-SCHEMA = "evaluation/1"
+from hero_core.config import parse_config
+from hero_core.device import device_name
+from hero_core.errors import FingerprintError, InputError
+from hero_core.fingerprint import FeatureIdentity, differences
+from hero_core.models.checkpoint import Origin, library_versions
+from hero_core.runs import LoadedRun, Which
+from hero_core.training_set import Samples, TrainingSet
+from trainer.eval.evaluate import Result
+from trainer.eval.metrics import is_rank_deficient
+from trainer.eval.plausibility import Plausibility
+from trainer.eval.protocol import OFFICIAL_SAMPLING, EvaluationConfig
+from trainer.eval.scores import GroupScores, diversity_pairs
+
+SCHEMA = "evaluation/2"
 SMALL_SET = 100
 PAPER_REPEATS = 20
-_EMPTY = "-"
-_ANSWER_ROWS = {
-    "real": "true reactions",
-    "reconstruction": "tokenizer round trip",
-    "generated": "HERO",
-    "control": "HERO, features of another clip",
-}
+_NOTED = ("seed", "step", "epoch", "best", "imported_from", "source_sha256")
+
+HeldOutSplit = Literal["test", "val"]
 
 
-class Table(NamedTuple):
-    """Cells of text."""
+@dataclass(frozen=True)
+class Subject:
+    """What is measured, and how.
 
-    title: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[str]]
+    Attributes:
+        checkpoint: of the run's parts.
+        evaluator: where the weights that embed come from.
+
+    Raises:
+        FingerprintError: when made, if the run was trained on features of another making; says in what they differ.
+    """
+
+    run: LoadedRun
+    checkpoint: Which
+    evaluator: Origin
+    data: TrainingSet
+    split: HeldOutSplit
+    config: EvaluationConfig
+    device: torch.device
+
+    def __post_init__(self) -> None:
+        for name, part in self.run.generator.parts.items():
+            origin = self.run.origins[name]
+            recorded = _trained_on(origin).get("features")
+            if part.trained_on != "pairs" or recorded is None or self.data.identity is None:
+                continue
+            identity = parse_config(FeatureIdentity, recorded, str(origin.path))
+            if wrong := differences(identity, self.data.identity):
+                raise FingerprintError(
+                    f"{origin.path}: trained on features made in another way than those of {self.data.folder} "
+                    f"({'; '.join(wrong)}); extract this data as the run's was, or train on this data"
+                )
+
+    @cached_property
+    def samples(self) -> Samples:
+        """The pairs to measure on.
+
+        Raises:
+            InputError: the split is empty, or none of its pairs has a video and a motion of at least one token.
+        """
+        samples = self.data.held_out(self.split)
+        if not samples:
+            raise InputError(
+                f"{self.data.folder}: no pair of the {self.split} split has a video and a motion of at least one "
+                "token, so there is nothing to react to; build-pairs with videos, or choose another --split"
+            )
+        return samples
+
+    def remarks(self) -> list[str]:
+        """What a reader of the numbers must know of the weights and their data."""
+        found: list[str] = []
+        elsewhere: dict[str, list[str]] = {}
+        for name, origin in self.run.origins.items():
+            recorded = _trained_on(origin)
+            if not recorded:
+                found.append(f"{name}: imported weights, which do not say what data they were trained on")
+            elif recorded["fingerprint"] != self.data.fingerprint:
+                elsewhere.setdefault(_name(recorded), []).append(name)
+        for other, names in elsewhere.items():
+            found.append(
+                f"{', '.join(names)}: trained on {other}, but measured on {_name(self.data.facts())}; whether they "
+                "have clips in common is not checked"
+            )
+        if recorded := _trained_on(self.evaluator):
+            found.append(
+                "the evaluator was trained by hero-train: compare only with numbers of the same evaluator"
+            )
+            if recorded["fingerprint"] != self.data.fingerprint:
+                found.append(f"the evaluator was trained on other data: {_name(recorded)}")
+        metadata = {name: origin.metadata for name, origin in self.run.origins.items()}
+        if chosen := [name for name, noted in metadata.items() if noted.get("selection") == "official-test"]:
+            found.append(
+                f"{', '.join(chosen)}: checkpoint chosen on the test split, as the official release does"
+            )
+        return found
+
+    def official_settings(self) -> list[str]:
+        """Which quirks of the official evaluation are on."""
+        quirks = [f"official.{name}" for name, on in self.config.official.model_dump().items() if on]
+        sampling = self.run.generator.sampling
+        return quirks + [
+            f"sampling.{name}"
+            for name, value in OFFICIAL_SAMPLING.items()
+            if getattr(sampling, name, None) == value
+        ]
+
+    def statements(self) -> list[str]:
+        """What this data set is, and what made its features."""
+        facts = self.data.facts()
+        return [str(facts[name]) for name in ("statement", "encoder_statement") if facts[name]]
 
 
-def result_json(
-    result: Result, data: HeldOutData, config: EvaluationConfig, provenance: Provenance
-) -> dict[str, Any]:
+def result_json(result: Result, subject: Subject) -> dict[str, Any]:
     """Everything as JSON: numbers, settings, seeds, fingerprints, statements, counts, notes."""
+    config = subject.config.model_dump(mode="json")
+    sampling = subject.run.generator.sampling.model_dump(mode="json")
     return {
         "schema": SCHEMA,
-        "statements": statements(data),
-        "notes": notes(result, data, config) + list(provenance.remarks),
-        "data": {
-            "name": data.description.get("name"),
-            "split": data.split,
-            "protocol": data.description.get("protocol"),
-            "fingerprint": data.fingerprint,
-            "encoder": data.description.get("encoder"),
-            "features_fingerprint": data.description.get("features_fingerprint"),
+        "statements": subject.statements(),
+        "notes": notes(result, subject),
+        "data": {**_data_json(subject.data.facts()), "split": subject.split},
+        "counts": _counts(subject),
+        "run": {
+            "folder": str(subject.run.folder),
+            "generator": subject.run.generator.kind,
+            "checkpoint": subject.checkpoint,
+            "trained_on": _data_json(subject.run.data) if subject.run.data else None,
+            **{name: _origin_json(origin) for name, origin in subject.run.origins.items()},
         },
-        "counts": {
-            "pairs": len(data.pairs),
-            "clips": len({pair.pair.clip_key for pair in data.pairs}),
-            "motions": len({pair.pair.motion_key for pair in data.pairs}),
-            "skipped_shorter_than_one_token": data.skipped,
-        },
-        "run": dict(provenance.run),
-        "evaluator": dict(provenance.evaluator) | {"embedding_dim": result.embedding_dim},
-        "device": provenance.device,
-        "versions": dict(provenance.versions),
-        "config": config.model_dump(mode="json"),
-        "official_settings": official_settings(config),
-        "metrics": {name: _group_json(group) for name, group in result.groups.items()},
+        "evaluator": {**_origin_json(subject.evaluator), "embedding_dim": result.embedding_dim},
+        "device": device_name(subject.device),
+        "versions": {**library_versions(), "python": platform.python_version()},
+        "config": {**config, "sampling": sampling},
+        "official_settings": subject.official_settings(),
+        "metrics": {name: _group_json(group, subject.config) for name, group in result.groups.items()},
         "plausibility": None if result.plausibility is None else _plausibility_json(result.plausibility),
     }
 
 
-def statements(data: HeldOutData) -> list[str]:
-    """What this data set is, and what made its features."""
-    encoder = data.description.get("encoder") or {}
-    texts = (data.description.get("statement"), encoder.get("statement"))
-    return [str(text) for text in texts if text]
-
-
-def notes(result: Result, data: HeldOutData, config: EvaluationConfig) -> list[str]:
+def notes(result: Result, subject: Subject) -> list[str]:
     """What limits the numbers."""
-    found = []
+    found, config = [], subject.config
     deficient, small = [], []
     for name, group in result.groups.items():
         if is_rank_deficient(group.pairs, result.embedding_dim):
@@ -88,148 +164,66 @@ def notes(result: Result, data: HeldOutData, config: EvaluationConfig) -> list[s
         )
     if small:
         found.append(f"FID on fewer than {SMALL_SET} motions is biased upwards: {', '.join(small)}")
-    if data.skipped:
-        found.append(f"{data.skipped} pairs left out: motions shorter than one token")
-    if official := official_settings(config):
+    counts = _counts(subject)
+    if skipped := counts["skipped_without_video"]:
+        found.append(f"{skipped} motions left out: without a video")
+    if skipped := counts["skipped_shorter_than_one_token"]:
+        found.append(f"{skipped} pairs left out: motions shorter than one token")
+    if official := subject.official_settings():
         found.append(f"official quirks on: {', '.join(official)}")
     if config.repeats < PAPER_REPEATS:
         found.append(f"{config.repeats} repeats, where the paper's protocol has {PAPER_REPEATS}")
-    if config.official.random_crops and any(pair.truth for pair in data.pairs):
+    if config.official.random_crops and any(row.pair.truth for row in subject.samples.rows):
         found.append("plausibility not judged: randomly cropped motions have no known onset")
     found.append(
         f"intervals: 1.96 std / sqrt({config.repeats}) over repeats on the same motions; they do not cover "
         "which clips are in the split"
     )
-    return found
+    return found + subject.remarks()
 
 
-def official_settings(config: EvaluationConfig) -> list[str]:
-    """Which quirks of the official evaluation are on."""
-    quirks = {f"official.{name}": on for name, on in config.official.model_dump().items()}
-    quirks["sampling.decode_padded"] = config.sampling.decode_padded
-    return [name for name, on in quirks.items() if on]
-
-
-def tables(result: Result) -> list[Table]:
-    """Everything that is shown, in order."""
-    shown = [metric_table(result)]
-    if (categories := category_table(result)) is not None:
-        shown.append(categories)
-    if result.plausibility is not None:
-        shown.append(plausibility_table(result.plausibility))
-        shown.append(confusion_table(result.plausibility.answers["generated"]))
-    return shown
-
-
-def metric_table(result: Result) -> Table:
-    """The layout of the paper's Table 1, over all pairs."""
-    group = result.groups[ALL]
-    cells = _metric_cells(group)
-    rows = [
-        ("real", _EMPTY, cells["real_diversity"], _EMPTY, _EMPTY),
-        (
-            "tokenizer round trip",
-            f"{group.reconstruction_fid:.3f}",
-            _EMPTY,
-            _EMPTY,
-            f"{1000 * group.reconstruction_mpjpe_m:.1f}",
-        ),
-        ("HERO", cells["fid"], cells["diversity"], cells.get("multimodality", _EMPTY), _EMPTY),
-    ]
-    title = f"n = {group.pairs} motions, mean ± 95 % interval over {len(group.metrics['fid'].values)} repeats"
-    return Table(title, ("method", "FID", "Diversity", "MModality", "MPJPE (mm)"), rows)
-
-
-def category_table(result: Result) -> Table | None:
-    """HERO's numbers by broad category; None where there is one category only."""
-    categories = {name: group for name, group in result.groups.items() if name != ALL}
-    if not categories:
-        return None
-    rows = []
-    for name, group in categories.items():
-        cells = _metric_cells(group)
-        metrics = (
-            cells.get(metric, _EMPTY) for metric in ("fid", "diversity", "multimodality", "real_diversity")
-        )
-        rows.append((name, str(group.pairs), *metrics))
-    columns = ("category", "n", "FID", "Diversity", "MModality", "real Diversity")
-    return Table("by broad category", columns, rows)
-
-
-def plausibility_table(plausibility: Plausibility) -> Table:
-    """How often the reaction is right, beside the control and guessing; shares of clips in percent."""
-    answers = plausibility.answers
-    clips = max(share.clips for share in answers["generated"].shares.values())
-    questions = {
-        "reaction": "reaction",
-        "side": "side",
-        "onset": "onset within 0.25 s",
-        "all": "all of them",
+def _counts(subject: Subject) -> dict[str, int]:
+    in_split = [row.pair for row in subject.data.rows if row.pair.split == subject.split]
+    pairs = [row.pair for row in subject.samples.rows]
+    without_video = sum(pair.clip_key is None for pair in in_split)
+    return {
+        "pairs": len(pairs),
+        "clips": len({pair.clip_key for pair in pairs}),
+        "motions": len({pair.motion_key for pair in pairs}),
+        "skipped_without_video": without_video,
+        "skipped_shorter_than_one_token": len(in_split) - without_video - len(pairs),
     }
-    rows = [
-        (label, *(_share(answers[name].shares.get(question)) for question in questions))
-        for name, label in _ANSWER_ROWS.items()
-        if name in answers
-    ]
-    for name, label in (("constant", "best constant answer"), ("uniform", "uniform guess")):
-        guessed = plausibility.chance[name]
-        rows.append((label, *(_percent(guessed.get(question)) for question in questions)))
-    reactions = answers["generated"].reactions
-    title = f"plausible? n = {clips} clips, {reactions} reactions each; % of clips (95 % interval)"
-    return Table(title, ("", *questions.values()), rows)
 
 
-def confusion_table(answers: Answers) -> Table:
-    """What each true reaction was taken for, commonest first."""
-    rows = [
-        (
-            truth,
-            _percent(judged.get(truth, 0.0)),
-            ", ".join(
-                f"{name} {100 * share:.0f}"
-                for name, share in sorted(judged.items(), key=lambda item: -item[1])
-                if name != truth and share >= 0.05
-            ),
-        )
-        for truth, judged in answers.confusion.items()
-    ]
-    return Table("by reaction, %", ("true reaction", "right", "taken for (5 % and more)"), rows)
+def _trained_on(origin: Origin) -> Mapping[str, Any]:
+    """What a checkpoint notes of its training data; empty where it notes nothing."""
+    return origin.metadata.get("data") or {}
 
 
-def _metric_cells(group: GroupScores) -> dict[str, str]:
-    return {name: _interval(summary.interval) for name, summary in group.metrics.items()}
+def _name(facts: Mapping[str, Any]) -> str:
+    return f"{facts.get('name')} ({facts['fingerprint']})"
 
 
-def _interval(interval: Interval) -> str:
-    return f"{interval.mean:.3f} ± {interval.half_width:.3f}"
+def _data_json(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: facts.get(name) for name in ("name", "fingerprint", "protocol", "features")}
 
 
-def _percent(share: float | None) -> str:
-    return _EMPTY if share is None else f"{100 * share:.1f}"
+def _origin_json(origin: Origin) -> dict[str, Any]:
+    noted = {name: origin.metadata[name] for name in _NOTED if name in origin.metadata}
+    fingerprint = _trained_on(origin).get("fingerprint")
+    return {"file": str(origin.path), "sha256": origin.sha256, "data_fingerprint": fingerprint, **noted}
 
 
-def _share(share: Share | None) -> str:
-    if share is None:
-        return _EMPTY
-    return f"{100 * share.share:.1f} ({100 * share.low:.0f} to {100 * share.high:.0f})"
-
-
-def _group_json(group: GroupScores) -> dict[str, Any]:
+def _group_json(group: GroupScores, config: EvaluationConfig) -> dict[str, Any]:
+    metrics = {name: summary._asdict() for name, summary in group.metrics.items()}
+    trip = group.reconstruction
     return {
         "pairs": group.pairs,
-        "diversity_pairs": group.diversity_pairs,
-        "real": {"diversity": _summary_json(group.metrics["real_diversity"])},
-        "reconstruction": {"fid": group.reconstruction_fid, "mpjpe_m": group.reconstruction_mpjpe_m},
-        "generated": {
-            name: _summary_json(group.metrics[name])
-            for name in ("fid", "diversity", "multimodality")
-            if name in group.metrics
-        },
+        "diversity_pairs": diversity_pairs(group.pairs, config),
+        "real": {"diversity": metrics.pop("real_diversity")},
+        "reconstruction": None if trip is None else trip._asdict(),
+        "generated": metrics,
     }
-
-
-def _summary_json(summary: Summary) -> dict[str, Any]:
-    return {"mean": summary.interval.mean, "ci95": summary.interval.half_width, "values": summary.values}
 
 
 def _plausibility_json(plausibility: Plausibility) -> dict[str, Any]:

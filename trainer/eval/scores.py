@@ -1,33 +1,32 @@
 """The numbers of one set of pairs: of every repeat, and over all of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
-from hero_core.models.codec import MotionCodec
 from hero_core.motion.humanml3d import vectors_to_joints
-from trainer.eval.metrics import Interval, confidence_interval, diversity, fid, mpjpe, multimodality
-from trainer.eval.protocol import Embeddings, EvaluationConfig, Motion, Repeat
+from trainer.eval.metrics import confidence_interval, diversity, fid, mpjpe, multimodality
+from trainer.eval.protocol import Embedded, EvaluationConfig, Repeat, Rows
 
-
-class RepeatScores(NamedTuple):
-    """Metrics of one repeat; ``multimodality`` is None where no clip of the set got several reactions."""
-
-    real_diversity: float
-    fid: float
-    diversity: float
-    multimodality: float | None
+OFFICIAL_DIVERSITY_PAIRS = 300
+FEW_DIVERSITY_PAIRS = 13
 
 
 class Summary(NamedTuple):
-    """One metric: over all repeats, and in each."""
+    """One metric: mean and half width of the 95 % interval over all repeats, and its value in each."""
 
-    interval: Interval
+    mean: float
+    ci95: float
     values: list[float]
+
+
+class RoundTrip(NamedTuple):
+    """What the generator's tokens or latents keep of the true motions: FID, and mean joint error over all poses."""
+
+    fid: float
+    mpjpe_m: float
 
 
 @dataclass(frozen=True)
@@ -36,110 +35,63 @@ class GroupScores:
 
     Attributes:
         pairs: how many.
-        diversity_pairs: drawn for Diversity.
-        metrics: by name, those of :class:`RepeatScores` that were measured.
-        reconstruction_fid: of the true motions after the tokenizer's round trip.
-        reconstruction_mpjpe_m: mean joint error of the same, over all poses.
+        metrics: by name: ``real_diversity``, ``fid``, ``diversity`` and, where measured, ``multimodality``.
+        reconstruction: None for a generator without tokens or latents.
     """
 
     pairs: int
-    diversity_pairs: int
     metrics: dict[str, Summary]
-    reconstruction_fid: float
-    reconstruction_mpjpe_m: float
+    reconstruction: RoundTrip | None
 
 
-class References(NamedTuple):
-    """What all pairs are compared with.
+def diversity_pairs(pairs: int, config: EvaluationConfig) -> int:
+    """How many to draw for Diversity: as set, or the official 300 if there are more motions than that, else 13."""
+    usual = OFFICIAL_DIVERSITY_PAIRS if pairs > OFFICIAL_DIVERSITY_PAIRS else FEW_DIVERSITY_PAIRS
+    return min(config.diversity_pairs or usual, pairs)
 
-    Attributes:
-        real: the true motions.
-        real_embeddings: ``(n, d)`` of those.
-        rebuilt: the same motions after the tokenizer's round trip.
-        rebuilt_embeddings: ``(n, d)`` of those.
+
+def score(repeat: Repeat, real: Embedded, rows: Rows, config: EvaluationConfig) -> dict[str, float]:
+    """The metrics of one repeat.
+
+    Args:
+        repeat: what was generated for all pairs.
+        real: the true motions of all pairs.
+        rows: the pairs of the set.
+        config: how many are drawn.
+
+    Returns:
+        By name; no ``multimodality`` where no clip of the set got several reactions.
+
+    Raises:
+        InputError: fewer than two pairs, or embeddings that are not finite.
     """
-
-    real: Sequence[Motion]
-    real_embeddings: Embeddings
-    rebuilt: Sequence[Motion]
-    rebuilt_embeddings: Embeddings
-
-
-class Group:
-    """A set of pairs, ``rows`` of all, whose repeats are scored as they come."""
-
-    def __init__(self, references: References, rows: NDArray[np.int64], config: EvaluationConfig) -> None:
-        self._references = references
-        self._rows = rows
-        self._config = config
-        self._repeats: list[RepeatScores] = []
-
-    @property
-    def diversity_pairs(self) -> int:
-        """Pairs to draw: as set, or the official 300 if there are more motions than that, else 13."""
-        wanted = self._config.diversity_pairs or (300 if len(self._rows) > 300 else 13)
-        return min(wanted, len(self._rows))
-
-    def add(self, repeat: Repeat) -> None:
-        """Score one repeat.
-
-        Raises:
-            InputError: fewer than two pairs, or embeddings that are not finite.
-        """
-        generated, real = repeat.embeddings[self._rows], self._references.real_embeddings[self._rows]
-        several = repeat.multimodality_embeddings[np.isin(repeat.multimodality_rows, self._rows)]
-        pairs = min(self._config.multimodality_pairs, self._config.multimodality_generations)
-        self._repeats.append(
-            RepeatScores(
-                real_diversity=diversity(real, self.diversity_pairs, repeat.rng),
-                fid=fid(real, generated),
-                diversity=diversity(generated, self.diversity_pairs, repeat.rng),
-                multimodality=multimodality(several, pairs, repeat.rng) if len(several) else None,
-            )
-        )
-
-    def note(self) -> str:
-        """The latest FID, in words."""
-        return f"FID {self._repeats[-1].fid:.3f}"
-
-    def scores(self) -> GroupScores:
-        """Everything over all repeats so far."""
-        return GroupScores(
-            pairs=len(self._rows),
-            diversity_pairs=self.diversity_pairs,
-            metrics=summarise(self._repeats),
-            reconstruction_fid=fid(
-                self._references.real_embeddings[self._rows], self._references.rebuilt_embeddings[self._rows]
-            ),
-            reconstruction_mpjpe_m=mpjpe_of_set(
-                [self._references.real[row] for row in self._rows],
-                [self._references.rebuilt[row] for row in self._rows],
-            ),
-        )
+    drawn = diversity_pairs(len(rows), config)
+    truth, generated = real.embeddings[rows], repeat.reactions.embeddings[rows]
+    scores = {
+        "real_diversity": diversity(truth, drawn, repeat.rng),
+        "fid": fid(truth, generated),
+        "diversity": diversity(generated, drawn, repeat.rng),
+    }
+    several = repeat.multimodality_embeddings[np.isin(repeat.multimodality_rows, rows)]
+    if len(several):
+        compared = min(config.multimodality_pairs, config.multimodality_generations)
+        scores["multimodality"] = multimodality(several, compared, repeat.rng)
+    return scores
 
 
-def summarise(repeats: Sequence[RepeatScores]) -> dict[str, Summary]:
-    """Mean, interval and values of every metric that was measured."""
-    columns = {name: [getattr(scores, name) for scores in repeats] for name in RepeatScores._fields}
-    measured = {name: [value for value in column if value is not None] for name, column in columns.items()}
-    return {name: Summary(confidence_interval(values), values) for name, values in measured.items() if values}
+def summarise(repeats: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
+    """Mean, interval and values of every metric, over the repeats in which it was measured."""
+    values: dict[str, list[float]] = {}
+    for scores in repeats:
+        for name, value in scores.items():
+            values.setdefault(name, []).append(value)
+    return {name: Summary(*confidence_interval(measured), measured) for name, measured in values.items()}
 
 
-@torch.inference_mode()
-def reconstruct(codec: MotionCodec, motions: Sequence[Motion], device: torch.device) -> list[Motion]:
-    """Every motion through the tokenizer and back, each at its own length."""
-    rebuilt = []
-    for motion in motions:
-        batch = torch.from_numpy(np.array(motion)).to(device)[None]  # (1, n, 263)
-        lengths = torch.tensor([len(motion)], device=device)
-        rebuilt.append(codec.decode(codec.encode(batch, lengths), lengths)[0].float().cpu().numpy())
-    return rebuilt
-
-
-def mpjpe_of_set(real: Sequence[Motion], rebuilt: Sequence[Motion]) -> float:
-    """Mean over all poses of all motions, in metres."""
+def round_trip(real: Embedded, rebuilt: Embedded, rows: Rows) -> RoundTrip:
+    """Compare the true motions of a set of pairs with themselves after the round trip."""
     errors = [
-        mpjpe(vectors_to_joints(truth), vectors_to_joints(guess))
-        for truth, guess in zip(real, rebuilt, strict=True)
+        mpjpe(vectors_to_joints(real.motions[row]), vectors_to_joints(rebuilt.motions[row])) for row in rows
     ]
-    return float(np.concatenate(errors).mean())
+    distance = fid(real.embeddings[rows], rebuilt.embeddings[rows])
+    return RoundTrip(distance, float(np.concatenate(errors).mean()))

@@ -1,18 +1,20 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hero_core.checkpoints import load_checkpoint
 from hero_core.errors import InputError, WeightsError
+from hero_core.models.base import TrainingFacts
+from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.motion.statistics import MotionStatistics
 
-DIM = 20
-SMALL = EvaluatorConfig(
-    motion_dim=DIM, movement_hidden=16, movement_dim=12, motion_hidden=16, embedding_dim=8
-)
+DIM = 263
+SMALL = EvaluatorConfig(movement_hidden=16, movement_dim=12, motion_hidden=16, embedding_dim=8)
 LENGTHS = torch.tensor([13, 32, 4, 20])
 
 
@@ -26,7 +28,8 @@ def _motion(batch: int = 4, frames: int = 32) -> Tensor:
 
 def _evaluator() -> MotionEvaluator:
     torch.manual_seed(0)
-    return MotionEvaluator(SMALL, torch.full((DIM,), 2.0), torch.full((DIM,), 3.0))
+    statistics = MotionStatistics(np.full(DIM, 2, np.float32), np.full(DIM, 3, np.float32))
+    return MotionEvaluator.build(SMALL, TrainingFacts(statistics, feature_dim=0, longest_frames=0, parts={}))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,8 @@ def evaluator() -> MotionEvaluator:
 
 
 def test_defaults_are_the_official_sizes() -> None:
-    evaluator = MotionEvaluator(EvaluatorConfig(), torch.zeros(263), torch.ones(263))
+    with torch.device("meta"):
+        evaluator = MotionEvaluator(EvaluatorConfig())
     shapes = {name: tuple(tensor.shape) for name, tensor in evaluator.state_dict().items()}
     assert shapes["movement_encoder.main.0.weight"] == (512, 259, 4)
     assert shapes["movement_encoder.main.3.weight"] == (512, 512, 4)
@@ -91,10 +95,11 @@ def test_dropout_is_active_in_training_only() -> None:
 
 
 def test_a_loaded_evaluator_is_the_saved_one(evaluator: MotionEvaluator, tmp_path: Path) -> None:
-    evaluator.save(tmp_path / "best", {"data": "waves"})
-    loaded = MotionEvaluator.load(tmp_path / "best")
+    path = tmp_path / "best.safetensors"
+    save_network(path, evaluator, {"data": "waves"})
+    loaded, origin = load_network(path, MotionEvaluator)
     assert not loaded.training
     assert torch.equal(loaded.embed(_motion(), LENGTHS), evaluator.embed(_motion(), LENGTHS))
-    assert load_checkpoint(tmp_path / "best", "evaluator").metadata == {"data": "waves"}
+    assert origin.metadata == {"data": "waves"}
     with pytest.raises(WeightsError, match="'evaluator' model, expected 'rvq'"):
-        load_checkpoint(tmp_path / "best", "rvq")
+        load_network(path, RvqTokenizer)

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from hero_core.models.features import VideoFeatures
+from hero_core.models.base import VideoFeatures
 from hero_core.models.sampling import (
     Guidance,
     cosine_mask_ratio,
@@ -67,7 +67,7 @@ def test_of_equal_scores_the_earlier_positions_are_taken() -> None:
 
 
 def test_guidance_moves_away_from_the_unconditional() -> None:
-    condition = VideoFeatures(torch.randn(2, 3, 4), torch.randn(2, 4))
+    condition = VideoFeatures(torch.randn(2, 3, 4), torch.randn(2, 4), torch.zeros(2, 3))
     guidance = Guidance(4.0)
     rows, keep = guidance.condition(condition)
     assert keep.tolist() == [True, True, False, False]
@@ -79,7 +79,7 @@ def test_guidance_moves_away_from_the_unconditional() -> None:
 
 
 def test_scale_one_needs_no_second_pass() -> None:
-    condition = VideoFeatures(torch.randn(2, 3, 4), torch.randn(2, 4))
+    condition = VideoFeatures(torch.randn(2, 3, 4), torch.randn(2, 4), torch.zeros(2, 3))
     rows, keep = Guidance(1.0).condition(condition)
     assert len(rows.frames) == 2
     assert keep.all()

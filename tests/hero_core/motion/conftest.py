@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from hero_core.motion import rotations as rot
+from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_COUNT, TARGET_OFFSETS, forward_kinematics
+from hero_core.motion.skeleton import TARGET_OFFSETS, forward_kinematics
 
 MakeMotion = Callable[..., Array]
 
@@ -21,7 +22,8 @@ def make_motion() -> MakeMotion:
         phase = rng.uniform(0.0, 2.0 * np.pi, (JOINT_COUNT, 3))
         angles = sway * np.sin(time[:, None, None] * speed + phase)  # (n, 22, 3)
         rotations = rot.from_axis_angle(angles)
-        rotations[:, 0] = rot.multiply(rot.yaw(np.linspace(0.0, turn, frames)), rotations[:, 0])
+        heading = rot.from_axis_angle(np.linspace(0.0, turn, frames)[:, None] * [0.0, 1.0, 0.0])
+        rotations[:, 0] = rot.multiply(heading, rotations[:, 0])
         root = np.stack([0.8 * np.sin(time), 0.9 + 0.05 * np.sin(5 * time), 0.7 * time], axis=-1)
         return forward_kinematics(rotations, root, TARGET_OFFSETS)
 

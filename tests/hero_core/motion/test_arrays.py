@@ -49,7 +49,7 @@ def header_promising(shape: str) -> bytes:
     [
         (b"", "empty file"),
         (b"hello, I am a text file", "not an .npy file"),
-        (b"\x93NUMPY", "not an .npy file"),
+        (b"\x93NUMPY", "damaged"),
         (saved(VALUES)[:150], "truncated"),
         (saved(VALUES)[:60], "damaged"),
         (saved(np.array([{"a": 1}], object), allow_pickle=True), "pickled"),

@@ -57,15 +57,15 @@ def body(names: Mapping[str, str], offsets: Array | None = None, frames: int = 3
     """HumanML3D's skeleton under other names, swaying a little."""
     rest = TARGET_OFFSETS.copy() if offsets is None else offsets
     rotations = rot.from_axis_angle(np.random.default_rng(0).normal(scale=0.3, size=(frames, 22, 3)))
-    root = np.zeros((frames, 3))
     return BvhMotion(
         tuple(names[name] for name in JOINT_NAMES),
         PARENTS,
         rest,
         30.0,
-        root,
+        "y",
+        "y",
         rotations,
-        forward_kinematics(rotations, root, rest),
+        forward_kinematics(rotations, np.zeros((frames, 3)), rest),
     )
 
 
@@ -83,7 +83,8 @@ def without(motion: BvhMotion, name: str) -> BvhMotion:
         tuple(parents[joint] - (parents[joint] > gone) for joint in keep),
         offsets[keep],
         motion.fps,
-        motion.root,
+        motion.up,
+        motion.rest_up,
         motion.rotations[:, keep],
         motion.positions[:, keep],
     )
@@ -137,7 +138,7 @@ def test_more_spine_joints_than_needed_keep_the_ones_that_fit() -> None:
     positions = np.concatenate([np.zeros((3, 1, 3)), motion.positions], axis=1)
     offsets = np.concatenate([np.zeros((1, 3)), motion.offsets])
     rotations = np.concatenate([np.tile(rot.IDENTITY, (3, 1, 1)), motion.rotations], axis=1)
-    joints, _ = to_22_joints(BvhMotion(names, parents, offsets, 30.0, motion.root, rotations, positions))
+    joints, _ = to_22_joints(BvhMotion(names, parents, offsets, 30.0, "y", "y", rotations, positions))
     np.testing.assert_array_equal(joints, motion.positions)
 
 

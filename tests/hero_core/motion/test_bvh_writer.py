@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from hero_core.errors import InputError
-from hero_core.motion.bvh import read_bvh, write_bvh
+from hero_core.motion.bvh import read_bvh
 from hero_core.motion.bvh_joints import to_22_joints
+from hero_core.motion.bvh_writer import write_bvh
 from hero_core.motion.canonical import canonicalise
+from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_COUNT, JOINT_NAMES, bone_lengths
+from hero_core.motion.skeleton import JOINT_NAMES, bone_lengths
 
 MakeMotion = Callable[..., Array]
 

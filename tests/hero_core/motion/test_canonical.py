@@ -10,7 +10,6 @@ from hero_core.motion import rotations as rot
 from hero_core.motion.canonical import (
     canonicalise,
     facing,
-    process_motion,
     resample,
     resampled_count,
     retarget,
@@ -41,18 +40,13 @@ def test_place_heading_and_size_of_the_source_do_not_matter(
     make_motion: MakeMotion, yaw: float, scale: float, shift: tuple[float, float, float]
 ) -> None:
     joints = make_motion(frames=20, seed=5)
-    moved = rot.rotate(rot.yaw(yaw), joints) * scale + shift
+    moved = rot.rotate(rot.from_axis_angle([0.0, yaw, 0.0]), joints) * scale + shift
     np.testing.assert_allclose(canonicalise(moved), canonicalise(joints), atol=1e-9)
 
 
 def test_canonicalising_twice_changes_nothing(make_motion: MakeMotion) -> None:
     once = canonicalise(make_motion())
     np.testing.assert_allclose(canonicalise(once), once, atol=1e-12)
-
-
-def test_without_a_target_the_body_keeps_its_bones(make_motion: MakeMotion) -> None:
-    tall = make_motion() * 1.3
-    np.testing.assert_allclose(bone_lengths(canonicalise(tall, target_offsets=None)), bone_lengths(tall))
 
 
 def test_retargeting_keeps_directions_and_scales_the_path_with_the_leg(make_motion: MakeMotion) -> None:
@@ -63,7 +57,7 @@ def test_retargeting_keeps_directions_and_scales_the_path_with_the_leg(make_moti
 
 
 def test_facing_exactly_backwards_is_turned_round(make_motion: MakeMotion) -> None:
-    away = rot.rotate(rot.yaw(np.pi), canonicalise(make_motion(turn=0.0)))
+    away = rot.rotate(rot.from_axis_angle([0.0, np.pi, 0.0]), canonicalise(make_motion(turn=0.0)))
     np.testing.assert_allclose(canonicalise(away), canonicalise(make_motion(turn=0.0)), atol=1e-9)
 
 
@@ -101,9 +95,3 @@ def test_a_bone_without_length_is_named(make_motion: MakeMotion) -> None:
     joints[7, 13] = joints[7, 9]
     with pytest.raises(InputError, match="spine3 and left_collar coincide in frame 7"):
         canonicalise(joints)
-
-
-def test_process_motion_is_the_whole_way(make_motion: MakeMotion) -> None:
-    vectors = process_motion(make_motion(frames=120), fps=40)
-    assert vectors.shape == (59, 263)
-    assert np.isfinite(vectors).all()

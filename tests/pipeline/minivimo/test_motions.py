@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
+from hero_core.minivimo.interactions import INTERACTIONS
+from hero_core.motion.format import FPS
 from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
 from hero_core.motion.skeleton import TARGET_OFFSETS, bone_lengths
-from pipeline.minivimo import INTERACTIONS, make_motion, sample_clip
+from pipeline.minivimo import make_motion, sample_clip
 
 PLANS = [sample_clip(9, index) for index in range(2 * len(INTERACTIONS))]
-FPS = 20
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,11 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 
-from pipeline.minivimo import BROAD_CATEGORIES, INTERACTIONS, sample_clip
+from hero_core.minivimo.interactions import BROAD_CATEGORIES, INTERACTIONS
+from hero_core.records import Truth
+from pipeline.minivimo import sample_clip
 
 PLANS = [sample_clip(4, index) for index in range(8 * len(INTERACTIONS))]
 
@@ -53,10 +54,12 @@ def test_there_is_time_before_the_event_and_for_the_reaction() -> None:
                 assert plan.duration_seconds - plan.onset_seconds(variant) >= 1.2
 
 
-def test_the_event_fills_a_short_part_of_the_clip() -> None:
-    shares = [plan.frame_has_event(plan.frame_times_seconds).mean() for plan in PLANS]
-    assert min(shares) > 0.15
-    assert np.mean(shares) < 0.5
+def test_the_truth_is_the_interactions_reaction_on_its_side_after_the_event() -> None:
+    for plan in PLANS:
+        truth = plan.truth(1)
+        assert truth == Truth(plan.interaction.reaction, plan.side, plan.onset_seconds(1))
+        assert truth.moves == (truth.reaction != "stand")
+        assert not truth.moves or truth.onset_seconds > plan.event_seconds
 
 
 def test_rates_and_sizes_are_mixed() -> None:

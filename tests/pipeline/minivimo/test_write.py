@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hero_core.errors import InputError
-from hero_core.judge import judge
-from pipeline.decode import read_frames
+from hero_core.minivimo.judge import judge
+from pipeline.decode.video import read_frames
 from pipeline.minivimo import sample_clip, write, write_minivimo
 
 CLIPS = 4
@@ -32,8 +32,7 @@ def rows_of(folder: Path) -> list[dict[str, str]]:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small MiniViMo, written by one process."""
     out = tmp_path_factory.mktemp("data") / "minivimo"
-    summary = write_minivimo(out, clips=CLIPS, seed=3, workers=1)
-    assert (summary.clips, summary.pairs) == (CLIPS, 4 * CLIPS)
+    write_minivimo(out, clips=CLIPS, seed=3, workers=1)
     return out
 
 

@@ -1,120 +1,183 @@
-"""Held-out data whose right answers are known, and a run of tiny random models."""
+"""Training sets whose right answers are known, and runs of tiny random models, made without pipeline or trainer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from hero_core.files import sha256_of_file, write_json
-from hero_core.manifest import PAIRS, write_table
-from hero_core.models.codec import MotionCodec
+from hero_core.config import Config
+from hero_core.fingerprint import EncoderIdentity, FeatureIdentity, sha256_of_tensors
+from hero_core.models.base import VideoFeatures
+from hero_core.models.checkpoint import save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
-from hero_core.models.masked import MaskedConfig, MaskedTransformer
-from hero_core.models.residual import ResidualConfig, ResidualTransformer
-from hero_core.models.rvq import RvqConfig
-from hero_core.models.sampling import SamplingConfig
+from hero_core.models.generators.hero import Hero, MaskedTransformer, ResidualTransformer
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
 from hero_core.motion.humanml3d import joints_to_vectors
-from hero_core.motion.normaliser import Normaliser
-from hero_core.runs import CODEC_KEY, codec_fingerprint
-from hero_core.shards import ArrayRecord, open_writer
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.records import FeatureRecord, MotionRecord, Pair, Split
+from hero_core.runs import (
+    ENCODED_BY_KEY,
+    EVALUATOR,
+    checkpoint_path,
+    describe_run,
+    load_evaluator,
+    load_generator,
+)
+from hero_core.shards import open_writer
+from hero_core.storage import sha256_of_file
+from hero_core.training_set import PairRow, TrainingSet, sample_record, write_description, write_manifest
 from pipeline.minivimo import make_motion, sample_clip
-from trainer.data import DATA_KEY
+from trainer.eval.evaluate import Result, evaluate
 from trainer.eval.protocol import EvaluationConfig
 
 FEATURE_DIM = 8
-FINGERPRINT = "0123456789abcdef"
-CLIPS = {"train": range(0, 4), "val": range(4, 8), "test": range(8, 26)}
+CLIPS: Mapping[Split, Sequence[int]] = {"train": range(4), "val": range(4, 8), "test": range(8, 26)}
+
+Entry = tuple[Pair, np.ndarray]
+MakeSet = Callable[..., TrainingSet]
+MakeRun = Callable[..., Path]
 
 
-@pytest.fixture(scope="session")
-def truth_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Training data of MiniViMo motions with their truths; features are random numbers. Test clip 0 has two pairs."""
-    folder, rng = tmp_path_factory.mktemp("truths"), np.random.default_rng(0)
-    rows: list[dict[str, object]] = []
-    motions = []
+def make_entries() -> list[Entry]:
+    """MiniViMo pairs with their motions; the first test clip has two."""
+    entries: list[Entry] = []
     for split, indices in CLIPS.items():
-        shard = f"{split}-00000.tar"
-        pairs = [(index, 0) for index in indices] + ([(CLIPS["test"][0], 1)] if split == "test" else [])
-        fresh = []
-        with open_writer(folder / "shards" / shard) as writer:
-            for index, variant in pairs:
-                plan = sample_clip(1, index)
-                vectors = joints_to_vectors(make_motion(plan, variant))
-                frames = rng.normal(size=(4, FEATURE_DIM)).astype(np.float32)
-                key = f"clip{index}--motion{index}-{variant}"
-                arrays = {"frames": frames, "global": frames.mean(0), "timestamps_seconds": np.arange(4) / 4}
-                writer.write(ArrayRecord(key, {**arrays, "motion": vectors}, {}))
-                motions.append(vectors)
-                fresh.append(
-                    {
-                        "key": key,
-                        "clip_key": f"clip{index}",
-                        "motion_key": f"motion{index}-{variant}",
-                        "split": split,
-                        "broad": plan.interaction.broad,
-                        "subcategory": plan.interaction.name,
-                        "source_video": f"clip{index}.mp4",
-                        "motion_source": f"motion{index}-{variant}.npy",
-                        "length": len(vectors),
-                        "shard": shard,
-                        "warnings": [],
-                        "truth_reaction": plan.interaction.reaction,
-                        "truth_side": plan.side,
-                        "truth_onset_seconds": plan.onset_seconds(variant),
-                    }
-                )
-        digest = sha256_of_file(folder / "shards" / shard)
-        rows += [{**row, "shard_sha256": digest} for row in fresh]
-    write_table(folder / "pairs.parquet", PAIRS, rows)
-    Normaliser.from_vectors(motions).save(folder)
-    description = {
-        "schema": "training-data/1",
-        "name": "MiniViMo",
-        "statement": "MiniViMo is procedural, not ViMo.",
-        "encoder": {"name": "none", "statement": "Random numbers instead of features."},
-        "fingerprint": FINGERPRINT,
+        for index, variant in [(index, 0) for index in indices] + [(indices[0], 1)] * (split == "test"):
+            plan = sample_clip(1, index)
+            vectors = joints_to_vectors(make_motion(plan, variant))
+            motion = f"motion{index}-{variant}"
+            pair = Pair(
+                key=f"clip{index}--{motion}",
+                clip_key=f"clip{index}",
+                motion_key=motion,
+                split=split,
+                broad=plan.interaction.broad,
+                subcategory=plan.interaction.name,
+                source_video=f"clip{index}.mp4",
+                motion_path=f"{motion}.npy",
+                length=len(vectors),
+                truth=plan.truth(variant),
+            )
+            entries.append((pair, vectors))
+    return entries
+
+
+def make_identity(**changes: Any) -> FeatureIdentity:
+    rules = dict.fromkeys(
+        ("sampling", "decoding", "resize", "normalisation", "dtype", "storage_dtype"), "any"
+    )
+    encoder = EncoderIdentity(name="random", architecture={"width": FEATURE_DIM}, weights_sha256="0")
+    return FeatureIdentity.model_validate({**rules, "encoder": encoder, "batch_clips": 1, **changes})
+
+
+def write_set(
+    folder: Path,
+    entries: Sequence[Entry],
+    identity: FeatureIdentity | None = None,
+    name: str = "MiniViMo",
+    seed: int = 0,
+) -> TrainingSet:
+    """A training set of these pairs; a clip's features are random numbers."""
+    rng = np.random.default_rng(seed)
+    identity = identity or make_identity()
+    width = int(identity.encoder.architecture["width"])
+    seconds = np.arange(4) / 4
+    features = {
+        clip: FeatureRecord.of(rng.normal(size=(4, width)).astype(np.float32), seconds)
+        for clip in dict.fromkeys(pair.clip_key for pair, _ in entries)
     }
-    write_json(folder / "dataset.json", description)
-    return folder
+    rows = []
+    for split in dict.fromkeys(pair.split for pair, _ in entries):
+        shard = f"{split}-00000.tar"
+        chosen = [entry for entry in entries if entry[0].split == split]
+        with open_writer(folder / "shards" / shard) as writer:
+            for pair, vectors in chosen:
+                video = None if pair.clip_key is None else features[pair.clip_key]
+                writer.write(sample_record(pair.key, MotionRecord(vectors), video, pair))
+        digest = sha256_of_file(folder / "shards" / shard)
+        rows += [PairRow(pair, shard, digest) for pair, _ in chosen]
+    write_manifest(folder, rows)
+    MotionStatistics.from_vectors([vectors for _, vectors in entries]).save(folder)
+    write_description(
+        folder,
+        rows,
+        identity,
+        name=name,
+        statement=f"{name} is procedural, not ViMo.",
+        encoder_statement="Random numbers instead of features.",
+        protocol="test",
+    )
+    return TrainingSet(folder)
 
 
-@pytest.fixture(scope="session")
-def random_run(tmp_path_factory: pytest.TempPathFactory, truth_folder: Path) -> Path:
-    """Tiny random models that claim to be trained on ``truth_folder``."""
-    run = tmp_path_factory.mktemp("run")
-    write_random_run(run, truth_folder, {DATA_KEY: FINGERPRINT})
+def write_run(run: Path, data: TrainingSet, metadata: Mapping[str, Any] | None = None) -> Path:
+    """Tiny random models of HERO and an evaluator, by default said to be trained on ``data``."""
+    noted = {"data": data.facts(), "seed": 3, "selection": "validation"} if metadata is None else metadata
+    torch.manual_seed(0)
+    tokenizer = RvqTokenizer(RvqConfig(width=8, depth=1, quantizers=2, codebook_size=16, code_dim=8))
+    for name, buffer in tokenizer.named_buffers():
+        if name.endswith("codebook"):
+            buffer.normal_()  # untrained codes are all alike
+    sizes = {"codebook_size": 16, "code_dim": 8, "latent_dim": 8, "ff_size": 8, "layers": 1, "heads": 2}
+    sizes |= {"feature_dim": FEATURE_DIM, "intention_heads": 2}
+    masked = MaskedTransformer(MaskedTransformer.settings(**sizes))
+    residual = ResidualTransformer(ResidualTransformer.settings(**sizes, quantizers=2))
+    evaluator = MotionEvaluator(
+        EvaluatorConfig(movement_hidden=8, movement_dim=8, motion_hidden=8, embedding_dim=6)
+    )
+    for network in (tokenizer, evaluator):
+        network.normalisation.take(data.statistics())
+    encoded_by = {ENCODED_BY_KEY: sha256_of_tensors(tokenizer.state_dict())}
+    describe_run(run, Hero.kind)
+    save_network(checkpoint_path(run, "rvq"), tokenizer, noted)
+    save_network(checkpoint_path(run, "masked"), masked, {**noted, **encoded_by})
+    save_network(checkpoint_path(run, "residual"), residual, {**noted, **encoded_by})
+    save_network(checkpoint_path(run, EVALUATOR), evaluator, noted)
     return run
 
 
 @pytest.fixture(scope="session")
-def make_random_run() -> Callable[[Path, Path, Mapping[str, object]], None]:
-    return write_random_run
+def entries() -> list[Entry]:
+    return make_entries()
 
 
-def write_random_run(run: Path, data: Path, metadata: Mapping[str, object]) -> None:
-    mean, std = (
-        torch.from_numpy(np.load(data / f"{name}.npy", allow_pickle=False)).float()
-        for name in ("Mean", "Std")
-    )
-    torch.manual_seed(0)
-    small = {"codebook_size": 16, "code_dim": 8}
-    codec = MotionCodec(RvqConfig(width=8, depth=1, quantizers=2, **small), mean, std)
-    for name, buffer in codec.named_buffers():
-        if name.endswith("codebook"):
-            buffer.normal_()  # untrained codes are all alike
-    sizes = {**small, "latent_dim": 8, "ff_size": 8, "layers": 1, "heads": 2, "feature_dim": FEATURE_DIM}
-    masked = MaskedTransformer(MaskedConfig(**sizes, intention_heads=2))
-    residual = ResidualTransformer(ResidualConfig(**sizes, intention_heads=2, quantizers=2))
-    evaluator = MotionEvaluator(
-        EvaluatorConfig(movement_hidden=8, movement_dim=8, motion_hidden=8, embedding_dim=6), mean, std
-    )
-    codec.save(run / "rvq" / "best", metadata)
-    made_with = {**metadata, CODEC_KEY: codec_fingerprint(codec)}
-    masked.save(run / "masked" / "best", made_with)
-    residual.save(run / "residual" / "best", made_with)
-    evaluator.save(run / "evaluator" / "best", metadata)
+@pytest.fixture(scope="session")
+def identity() -> Callable[..., FeatureIdentity]:
+    return make_identity
+
+
+@pytest.fixture(scope="session")
+def make_set() -> MakeSet:
+    return write_set
+
+
+@pytest.fixture(scope="session")
+def make_run() -> MakeRun:
+    return write_run
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory, entries: list[Entry]) -> TrainingSet:
+    """All of :func:`make_entries`."""
+    return write_set(tmp_path_factory.mktemp("truths"), entries)
+
+
+@pytest.fixture(scope="session")
+def other_data(tmp_path_factory: pytest.TempPathFactory, entries: list[Entry]) -> TrainingSet:
+    """Another set whose features were made the same way."""
+    renamed = [(replace(pair, key=f"other-{pair.key}"), vectors) for pair, vectors in entries]
+    return write_set(tmp_path_factory.mktemp("others"), renamed, name="OtherSet", seed=1)
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory: pytest.TempPathFactory, data: TrainingSet) -> Path:
+    """A run on ``data``."""
+    return write_run(tmp_path_factory.mktemp("run"), data)
 
 
 @pytest.fixture(scope="session")
@@ -127,8 +190,55 @@ def short() -> EvaluationConfig:
         multimodality_generations=4,
         multimodality_pairs=3,
         control_repeats=1,
-        sampling=SamplingConfig(steps=2),
+        sampling={"steps": 2},
     )
+
+
+@pytest.fixture(scope="session")
+def result(run: Path, data: TrainingSet, short: EvaluationConfig) -> Result:
+    """Of the run on its own data."""
+    generator = load_generator(run, sampling=short.sampling_overrides())
+    samples = data.held_out("test")
+    return evaluate(generator, load_evaluator(run)[0], samples, short, torch.device("cpu"))
+
+
+class EchoSampling(Config):
+    """How much of a draw is added."""
+
+    noise: float = 0.0
+
+
+class Echo:
+    """A generator without tokens, whose reaction is constant: the first number that it knows of the video."""
+
+    kind = "echo"
+    parts: Mapping[str, Any] = {}
+    sampling_settings = EchoSampling
+    feature_dim = FEATURE_DIM
+    max_length = MAX_FRAMES
+
+    def __init__(self, noise: float = 0.0) -> None:
+        self.sampling = EchoSampling(noise=noise)
+        self.times: list[torch.Tensor] = []
+        self.batches: list[list[int]] = []
+
+    def generate(self, condition: VideoFeatures, lengths: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+        assert condition.frames.shape[0] == len(lengths)
+        self.batches.append(lengths.tolist())
+        self.times.append(condition.times)
+        draw = self.sampling.noise * torch.rand(len(lengths), 1, 1, generator=rng)
+        return (condition.frames[:, 0, :1, None] + draw).expand(-1, int(lengths.max()), MOTION_DIM).clone()
+
+    def reconstruct(self, motion: torch.Tensor, lengths: torch.Tensor) -> None:
+        return None
+
+    def to(self, device: torch.device) -> "Echo":
+        return self
+
+
+@pytest.fixture(scope="session")
+def echo() -> type[Echo]:
+    return Echo
 
 
 @pytest.fixture(scope="package", autouse=True)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,16 +20,34 @@ SHORT = [
 
 @pytest.fixture
 def hero_eval(monkeypatch, capsys):
-    """Run the command; returns the exit status, stdout and stderr."""
+    """Run the command; returns the exit status, stdout and stderr, each as one line."""
 
-    def run(*arguments):
+    def run_command(*arguments):
         monkeypatch.setattr("sys.argv", ["hero-eval", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
             main()
         captured = capsys.readouterr()
-        return ended.value.code or 0, captured.out, captured.err
+        return ended.value.code or 0, captured.out, " ".join(captured.err.split())
 
-    return run
+    return run_command
+
+
+@pytest.fixture
+def files_read(monkeypatch):
+    """Checkpoints whose bytes are read, as often as they are."""
+    read, read_bytes = [], Path.read_bytes
+
+    def spy(path):
+        read.append(path)
+        return read_bytes(path)
+
+    def refuse(path, *arguments, **options):
+        raise AssertionError(f"{path} is opened again")
+
+    monkeypatch.setattr(Path, "read_bytes", spy)
+    monkeypatch.setattr("hero_core.models.checkpoint.safe_open", refuse)
+    monkeypatch.setattr("hero_core.storage.sha256_of_file", refuse)
+    return read
 
 
 def test_metrics_is_a_subcommand():
@@ -36,39 +55,71 @@ def test_metrics_is_a_subcommand():
     assert app.registered_callback is not None
 
 
-def test_writes_the_numbers_and_prints_them(hero_eval, random_run, truth_folder, tmp_path):
-    out = tmp_path / "result.json"
+def test_says_its_version(hero_eval):
+    code, shown, _ = hero_eval("--version")
+    assert code == 0
+    assert shown.startswith("hero-motion ")
+
+
+def test_writes_the_numbers_and_prints_them(hero_eval, run, data, tmp_path):
+    out, again = tmp_path / "result.json", tmp_path / "again.json"
     arguments = (
         "metrics",
-        random_run,
+        run,
         "--data",
-        truth_folder,
+        data.folder,
         "--repeats",
         1,
         "--seed",
         5,
         "--device",
         "cpu",
+        *SHORT,
     )
-    code, shown, _ = hero_eval(*arguments, "--out", out, *SHORT)
+    code, shown, _ = hero_eval(*arguments, "--out", out)
     assert code == 0
     assert "MiniViMo is procedural, not ViMo." in shown
     assert "n = 19" in shown
     assert "plausible?" in shown
+    assert "HERO" in shown
+    assert "trained on MiniViMo" not in shown
     values = json.loads(out.read_text())
     assert (values["config"]["repeats"], values["config"]["seed"]) == (1, 5)
+    assert values["config"]["sampling"]["steps"] == 2
     assert values["official_settings"] == []
-    again = tmp_path / "again.json"
-    hero_eval(*arguments, "--out", again, *SHORT)
+    hero_eval(*arguments, "--out", again)
     assert again.read_bytes() == out.read_bytes()
 
 
-def test_the_official_protocol_and_the_validation_split(hero_eval, random_run, truth_folder):
+def test_reads_every_checkpoint_once(hero_eval, run, data, tmp_path, files_read):
+    out = tmp_path / "result.json"
+    code, _, _ = hero_eval("metrics", run, "--data", data.folder, "--repeats", 1, "--out", out, *SHORT)
+    assert code == 0
+    parts = ("rvq", "masked", "residual", "evaluator")
+    assert sorted(files_read) == sorted(run / part / "best.safetensors" for part in parts)
+
+
+def test_other_data_is_named_on_the_screen_and_in_the_result(hero_eval, run, data, other_data, tmp_path):
+    out = tmp_path / "result.json"
+    code, shown, _ = hero_eval(
+        "metrics", run, "--data", other_data.folder, "--repeats", 1, "--out", out, *SHORT
+    )
+    assert code == 0
+    note = f"trained on MiniViMo ({data.fingerprint}), but measured on OtherSet ({other_data.fingerprint})"
+    assert note in " ".join(shown.split())
+    values = json.loads(out.read_text())
+    assert values["data"]["name"] == "OtherSet"
+    assert values["run"]["trained_on"]["name"] == "MiniViMo"
+    assert any(note in found for found in values["notes"])
+
+
+def test_the_official_protocol_and_the_validation_split(hero_eval, make_run, data, tmp_path):
+    run = make_run(tmp_path, data)
     code, shown, _ = hero_eval(
         "metrics",
-        random_run,
+        run,
         "--data",
-        truth_folder,
+        data.folder,
         "--repeats",
         1,
         "--split",
@@ -79,26 +130,35 @@ def test_the_official_protocol_and_the_validation_split(hero_eval, random_run, t
     )
     assert code == 0
     assert "official quirks on" in shown
-    values = json.loads((random_run / "eval" / "result.json").read_text())
+    values = json.loads((run / "eval" / "result.json").read_text())
     assert values["data"]["split"] == "val"
     assert "sampling.decode_padded" in values["official_settings"]
+    assert "official.keep_tail" in values["official_settings"]
 
 
 @pytest.mark.parametrize(
     ("extra", "reason"),
     [
-        (("--set", "repeat=3"), "repeat: Extra inputs are not permitted"),
+        (("--set", "repeat=3"), "repeat: no such setting; did you mean repeats?"),
+        (("--set", "sampling.guidance=3"), "guidance: no such setting; did you mean guidance_scale?"),
         (("--evaluator", "nowhere"), "nowhere: neither a checkpoint nor a run"),
     ],
 )
-def test_mistakes_end_in_one_line(hero_eval, random_run, truth_folder, extra, reason):
-    code, _, problem = hero_eval("metrics", random_run, "--data", truth_folder, *extra)
+def test_mistakes_end_in_one_line(hero_eval, run, data, extra, reason):
+    code, _, problem = hero_eval("metrics", run, "--data", data.folder, *extra)
     assert code == 2
     assert reason in problem
     assert "Traceback" not in problem
 
 
-def test_data_of_another_run_is_refused(hero_eval, random_run, data_folder):
-    code, _, problem = hero_eval("metrics", random_run, "--data", data_folder)
+def test_a_folder_that_is_no_run_says_how_to_make_one(hero_eval, data, tmp_path):
+    code, _, problem = hero_eval("metrics", tmp_path, "--data", data.folder)
     assert code == 2
-    assert "trained on data" in problem
+    assert "no run here; train one with hero-train" in problem
+
+
+def test_data_of_other_features_is_refused(hero_eval, make_set, entries, identity, run, tmp_path):
+    other = make_set(tmp_path, entries, identity(resize="another"))
+    code, _, problem = hero_eval("metrics", run, "--data", other.folder, *SHORT)
+    assert code == 2
+    assert "resize: any != another" in problem

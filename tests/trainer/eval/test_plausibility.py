@@ -1,45 +1,61 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from hero_core.judge import Verdict
-from trainer.eval.held_out import Truth, open_held_out
-from trainer.eval.plausibility import Panel, assess, chance, shuffled, wilson
+from hero_core.errors import InputError
+from hero_core.minivimo.judge import Verdict
+from hero_core.records import Truth
+from trainer.eval.plausibility import PlausibilityCheck, assess, can_shuffle, chance, shuffled, wilson
 
 CATCH = Truth("catch", "left", 1.0)
 BOW = Truth("bow", "none", 2.0)
 STAND = Truth("stand", "none", 0.0)
 
 
-def test_true_reactions_are_all_right(truth_folder):
-    pairs = open_held_out(truth_folder).pairs
-    panel = Panel(pairs, [len(pair.sample.motion) for pair in pairs])
-    assert len(panel.rows) == 18  # the second pair of a clip does not count again
-    panel.judge("real", [pair.sample.motion for pair in pairs])
-    answers = panel.result().answers["real"]
+@pytest.fixture(scope="module")
+def pairs(entries):
+    return [pair for pair, _ in entries if pair.split == "test"]
+
+
+@pytest.fixture(scope="module")
+def motions(entries):
+    return [vectors for pair, vectors in entries if pair.split == "test"]
+
+
+@pytest.fixture
+def check(pairs):
+    return PlausibilityCheck(pairs, [pair.length for pair in pairs])
+
+
+def test_true_reactions_are_all_right(check, motions):
+    assert len(check.rows) == 18  # the second pair of a clip does not count again
+    check.judge("real", motions)
+    answers = check.result().answers["real"]
     assert {name: share.share for name, share in answers.shares.items()} == dict.fromkeys(
         ("reaction", "side", "onset", "all"), 1.0
     )
     assert all(judged == {truth: 1.0} for truth, judged in answers.confusion.items())
 
 
-def test_the_wrong_motions_are_not(truth_folder):
-    pairs = open_held_out(truth_folder).pairs
-    panel = Panel(pairs, [len(pair.sample.motion) for pair in pairs])
-    other = shuffled(panel.truths, np.random.default_rng(0))
-    motions = [pair.sample.motion for pair in pairs]
-    for row, source in zip(panel.rows, np.array(panel.rows)[other], strict=True):
-        motions[row] = pairs[source].sample.motion
-    panel.judge("control", motions)
-    assert panel.result().answers["control"].shares["reaction"].share == 0
+def test_the_reactions_to_other_clips_are_not(check, motions):
+    others = check.other_clips(len(motions), np.random.default_rng(0))
+    assert sorted(others[check.rows]) == check.rows
+    assert sum(others == np.arange(len(motions))) == 1  # the second pair of a clip, which is not judged
+    check.judge("control", [motions[other] for other in others])
+    assert check.result().answers["control"].shares["reaction"].share == 0
 
 
-def test_clips_that_cannot_be_judged_are_left_out(truth_folder):
-    pairs = open_held_out(truth_folder).pairs
-    assert Panel(pairs, [8] * len(pairs)).result() is None
-    assert Panel([], []).result() is None
+def test_clips_that_cannot_be_judged_are_left_out(pairs):
+    assert PlausibilityCheck(pairs, [8] * len(pairs)).result() is None
+    assert PlausibilityCheck([], []).result() is None
+    dances = [replace(pair, truth=Truth("dance", "none", 1.0)) for pair in pairs]
+    assert PlausibilityCheck(dances, [pair.length for pair in pairs]).result() is None
+    unknown = [replace(pair, truth=None) for pair in pairs]
+    assert PlausibilityCheck(unknown, [pair.length for pair in pairs]).result() is None
 
 
-def test_each_question_is_asked_where_it_applies():
+def test_each_question_counts_where_it_applies():
     verdicts = [
         [Verdict("catch", "left", 1.2), Verdict("catch", "right", 1.2)],
         [Verdict("bow", "none", 2.3), Verdict("hug", "none", 1.9)],
@@ -67,7 +83,7 @@ def test_an_unclear_motion_has_no_onset():
 
 
 def test_chance_counts_what_needs_no_video():
-    found = chance([CATCH, CATCH._replace(side="right", onset_seconds=1.4), CATCH, BOW, STAND])
+    found = chance([CATCH, replace(CATCH, side="right", onset_seconds=1.4), CATCH, BOW, STAND])
     assert found["uniform"] == {"reaction": pytest.approx(1 / 3), "side": 0.5}
     assert found["constant"] == {
         "reaction": pytest.approx(3 / 5),
@@ -88,8 +104,11 @@ def test_shuffling_gives_every_clip_one_of_another_reaction(counts):
 
 
 def test_shuffling_is_impossible_when_one_reaction_prevails():
-    assert shuffled([CATCH, CATCH, BOW], np.random.default_rng(0)) is None
-    assert shuffled([], np.random.default_rng(0)) is None
+    assert can_shuffle([CATCH, BOW])
+    assert not can_shuffle([])
+    assert not can_shuffle([CATCH, CATCH, BOW])
+    with pytest.raises(InputError, match="more than half of the clips"):
+        shuffled([CATCH, CATCH, BOW], np.random.default_rng(0))
 
 
 def test_wilson_interval_of_known_cases():

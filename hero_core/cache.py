@@ -1,0 +1,192 @@
+"""A cache: of every video its features, of every motion its HumanML3D vectors, each made once.
+
+    OUT/cache.json                        what it is made of, and the identity of its features
+    OUT/shards/features-00000.tar         records: frames, global, timestamps_seconds
+    OUT/shards/motions-00000.tar          records: motion
+    OUT/manifest/features-00000.parquet   one row for every input that was tried; written after its shard
+    OUT/quarantine.csv                    the rows that are not ok, for people
+
+A record's key is made of the content of the file and of how it was made (:func:`record_key`), so a record found
+under the key that its row names is the right one, and a file that was moved or listed twice is made once.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hero_core.config import parse_config
+from hero_core.errors import FingerprintError, InputError, ManifestError
+from hero_core.fingerprint import FeatureIdentity, FeatureProvenance, differences
+from hero_core.manifest import CACHE, read_table, write_table
+from hero_core.records import FeatureRecord, MotionRecord
+from hero_core.shards import ShardReader, open_reader
+from hero_core.storage import read_json, remove_partial_files, write_csv, write_json
+
+SCHEMA = "hero-cache/2"
+CACHE_FILE = "cache.json"
+
+Kind = Literal["features", "motions"]
+KINDS: tuple[Kind, ...] = ("features", "motions")
+
+OK = "ok"
+QUARANTINED = "quarantined"
+
+Row = dict[str, Any]
+"""A row of the manifest, by column; ``manifests/README.md`` has the columns."""
+
+
+def record_key(content_sha256: str, made_by: str) -> str:
+    """Key of what was made of a file with this content in this way."""
+    return hashlib.sha256(f"{content_sha256} {made_by}".encode()).hexdigest()[:32]
+
+
+class Cache:
+    """A cache on disk, read and grown shard by shard."""
+
+    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
+        self.folder = folder
+        self.description = dict(description)
+        features = description.get("features")
+        self.identity = (
+            None if features is None else parse_config(FeatureIdentity, features, str(folder / CACHE_FILE))
+        )
+        """How its features were made; None while it holds motions only."""
+        self._readers: dict[str, ShardReader] = {}
+
+    @classmethod
+    def open(cls, folder: Path) -> "Cache":
+        """Open an existing cache.
+
+        Raises:
+            InputError: no cache there. ManifestError: made by another version.
+        """
+        make = f"hero-pipeline extract SOURCE {folder}"
+        if not (folder / CACHE_FILE).is_file():
+            if (folder / "extract.json").is_file():
+                raise ManifestError(
+                    f"{folder}: a feature cache of an earlier version, which this program does not read; "
+                    "make it anew in another folder: hero-pipeline extract SOURCE OTHER_FOLDER"
+                )
+            raise InputError(f"{folder}: no cache here ({CACHE_FILE}); make one with: {make}")
+        description = read_json(folder / CACHE_FILE)
+        if description.get("schema") != SCHEMA:
+            raise ManifestError(
+                f"{folder}: cache of version {description.get('schema')!r}, this program reads {SCHEMA!r}; "
+                "make it anew in another folder: hero-pipeline extract SOURCE OTHER_FOLDER"
+            )
+        return cls(folder, description)
+
+    @classmethod
+    def create_or_resume(
+        cls, folder: Path, identity: FeatureIdentity | None, source: Mapping[str, Any]
+    ) -> "Cache":
+        """Begin a cache, or go on with one whose features are of the same identity.
+
+        Args:
+            folder: where it is, or will be.
+            identity: of the features to come; None to add motions only.
+            source: what it is made of, for the record.
+
+        Raises:
+            FingerprintError: the folder holds features of another identity; says in what they differ.
+            InputError: the folder holds something else.
+        """
+        kept = None
+        if (folder / CACHE_FILE).is_file() or (folder / "extract.json").is_file():
+            kept = cls.open(folder).identity
+            if kept and identity and (wrong := differences(kept, identity)):
+                raise FingerprintError(
+                    f"{folder}: its features were made in another way ({'; '.join(wrong)}); "
+                    "extract into another folder, or with the settings of this one"
+                )
+            for name in ("shards", "manifest"):
+                remove_partial_files(folder / name)
+        elif folder.exists() and any(folder.iterdir()):
+            raise InputError(f"{folder}: not empty and not a cache; name another output folder")
+        identity = identity or kept
+        description = {
+            "schema": SCHEMA,
+            "features": None if identity is None else identity.model_dump(mode="json"),
+            "source": dict(source),
+        }
+        write_json(folder / CACHE_FILE, description)
+        return cls(folder, description)
+
+    @property
+    def quarantine_path(self) -> Path:
+        """Where people read what is not ok."""
+        return self.folder / "quarantine.csv"
+
+    def shard_path(self, name: str) -> Path:
+        """Where a shard lies."""
+        return self.folder / "shards" / name
+
+    def part_path(self, kind: Kind, number: int) -> Path:
+        """Where the rows of a shard lie."""
+        return self.folder / "manifest" / f"{kind}-{number:05d}.parquet"
+
+    def parts(self, kind: Kind) -> list[Path]:
+        """Parts of the manifest in the order of writing."""
+        return sorted((self.folder / "manifest").glob(f"{kind}-*.parquet"))
+
+    def next_part(self, kind: Kind) -> int:
+        """Number of the next shard."""
+        parts = self.parts(kind)
+        return int(parts[-1].stem.removeprefix(f"{kind}-")) + 1 if parts else 0
+
+    def rows(self, kind: Kind, columns: Sequence[str] | None = None) -> dict[str, Row]:
+        """The newest row of every input of a kind, by its key; with ``columns`` only those, ``key`` among them."""
+        newest: dict[str, Row] = {}
+        for part in self.parts(kind):
+            newest |= {row["key"]: row for row in read_table(part, CACHE, columns)}
+        return newest
+
+    def provenances(self) -> list[FeatureProvenance]:
+        """Where its features were made, each way once."""
+        found = {row["provenance"] for row in self.rows("features", ("key", "provenance")).values()} - {None}
+        return [
+            parse_config(FeatureProvenance, json.loads(text), str(self.folder / "manifest"))
+            for text in sorted(found)
+        ]
+
+    def write_part(self, kind: Kind, number: int, rows: Sequence[Row]) -> None:
+        """Commit the rows of one shard; from now on its inputs count as done."""
+        write_table(self.part_path(kind, number), CACHE, rows)
+
+    def write_quarantine(self) -> None:
+        """List what is not ok in ``quarantine.csv``."""
+        columns = ("key", "path", "status", "stage", "reason")
+        write_csv(self.quarantine_path, ("path", "stage", "reason"), self._not_ok(columns))
+
+    def _not_ok(self, columns: Sequence[str]) -> Iterator[Row]:
+        for kind in KINDS:
+            yield from (row for row in self.rows(kind, columns).values() if row["status"] != OK)
+
+    def features(self, row: Mapping[str, Any]) -> FeatureRecord:
+        """The features that a row points to.
+
+        Raises:
+            FingerprintError: the row's key is not that of its content. ShardError: the shard is missing or damaged.
+        """
+        arrays = self._arrays(row)
+        seconds = np.asarray(arrays["timestamps_seconds"], np.float64)
+        return FeatureRecord(arrays["frames"], arrays["global"], seconds)
+
+    def motion(self, row: Mapping[str, Any]) -> MotionRecord:
+        """The motion that a row points to; raises as :meth:`features`."""
+        return MotionRecord(self._arrays(row)["motion"])
+
+    def _arrays(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        if row["record"] != record_key(row["sha256"], row["made_by"]):
+            raise FingerprintError(
+                f"{self.folder}: the row of {row['path']} points to a record of another file or another way of "
+                "making it; the manifest was edited or mixed. Make the cache anew in another folder"
+            )
+        shard = row["shard"]
+        if shard not in self._readers:
+            self._readers[shard] = open_reader(self.shard_path(shard))
+        return self._readers[shard][row["record"]].arrays

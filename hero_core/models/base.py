@@ -1,0 +1,216 @@
+"""What the generators, and all who use them, speak of: features of videos, batches, parts, and the registry."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hero_core.config import Config
+from hero_core.errors import ConfigError
+from hero_core.models.checkpoint import Network
+from hero_core.motion.format import FPS
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.records import FeatureRecord
+
+
+class VideoFeatures(NamedTuple):
+    """Features of a batch of clips (paper, section 3.1).
+
+    Attributes:
+        frames: one vector per sampled frame, ``(b, t, d)``; the paper's v_l.
+        global_feature: their mean, ``(b, d)``; the paper's v_g.
+        times: when the frames are shown, ``(b, t)``, in seconds from the first frame of the motion.
+    """
+
+    frames: Tensor
+    global_feature: Tensor
+    times: Tensor
+
+    def to(self, device: torch.device) -> "VideoFeatures":
+        """The same features on another device."""
+        return VideoFeatures(*(part.to(device) for part in self))
+
+    @classmethod
+    def of(
+        cls, records: Sequence[FeatureRecord], start_frames: Sequence[int] | None = None
+    ) -> "VideoFeatures":
+        """Stack the features of clips.
+
+        Args:
+            records: one per clip.
+            start_frames: which frame of its 20 fps motion each motion in the batch starts at; 0 unless given.
+        """
+        starts = np.zeros(len(records)) if start_frames is None else np.asarray(start_frames)
+        times = np.stack([record.timestamps_seconds for record in records]) - starts[:, None] / FPS
+        return cls(
+            torch.from_numpy(np.stack([record.frames for record in records])).float(),  # (b, t, d)
+            torch.from_numpy(np.stack([record.global_feature for record in records])).float(),  # (b, d)
+            torch.from_numpy(times).float(),  # (b, t)
+        )
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a part learns from, batch first.
+
+    Attributes:
+        keys: of the pairs, all different, and a clip with several reactions may be in more than one; of windows, of the
+            motions that they are from.
+        motion: ``(b, n, 263)`` in HumanML3D units, zero past each length.
+        lengths: ``(b,)`` int64, valid frames.
+        condition: the videos; None for a part that is trained on motions alone.
+        encoded: what the part named by ``encoded_by`` makes of the motions, e.g. tokens ``(b, n / 4, q)``; None
+            for a part that is trained on the motions themselves.
+    """
+
+    keys: tuple[str, ...]
+    motion: Tensor
+    lengths: Tensor
+    condition: VideoFeatures | None = None
+    encoded: Tensor | None = None
+
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch on ``device``."""
+        return replace(
+            self,
+            motion=self.motion.to(device),
+            lengths=self.lengths.to(device),
+            condition=self.condition and self.condition.to(device),
+            encoded=None if self.encoded is None else self.encoded.to(device),
+        )
+
+    @property
+    def video(self) -> VideoFeatures:
+        """The condition, of a batch that has one."""
+        if self.condition is None:
+            raise ValueError("this batch was made without videos")
+        return self.condition
+
+    @property
+    def tokens(self) -> Tensor:
+        """What the motions were encoded to, of a batch that was."""
+        if self.encoded is None:
+            raise ValueError("this batch was not encoded")
+        return self.encoded
+
+
+@dataclass(frozen=True)
+class TrainingFacts:
+    """What a part is built from besides its settings.
+
+    Attributes:
+        statistics: of the training motions, as the settings emphasise them.
+        feature_dim: of the video features; 0 where there are motions only.
+        longest_frames: frames of the longest motion that it learns from, or is validated on.
+        parts: the part that encodes its motions, by name, in evaluation mode; empty for one that needs none.
+    """
+
+    statistics: MotionStatistics
+    feature_dim: int
+    longest_frames: int
+    parts: Mapping[str, Any]
+
+
+class Part(Network, Protocol):
+    """A network of a generator that is trained by itself: an ``nn.Module`` with the following.
+
+    Attributes:
+        trained_on: ``windows`` of motions alone; ``pairs``, whole motions with their videos.
+        encoded_by: name of the earlier part whose ``encode(motion, lengths)`` makes ``Batch.encoded``, or None.
+        metric: the loss that marks the best checkpoint by its lowest value on the validation pairs.
+        validation_draws: how often each validation pair is scored, with other random draws.
+    """
+
+    trained_on: ClassVar[Literal["windows", "pairs"]]
+    encoded_by: ClassVar[str | None]
+    metric: ClassVar[str]
+    validation_draws: ClassVar[int]
+
+    @classmethod
+    def build(cls, config: Any, facts: TrainingFacts) -> Any:
+        """A new part to train; initial weights come from torch's global generator.
+
+        Raises:
+            ConfigError: settings, data and earlier parts do not fit together.
+        """
+        ...
+
+    def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
+        """Named scalars of a batch; ``total`` is minimised, the others are logged."""
+        ...
+
+
+class Generator(Protocol):
+    """What makes reactions: an ``nn.Module`` of one or more parts. A new one is one file, and its presets.
+
+    Attributes:
+        kind: its name in settings and runs.
+        parts: its parts by name, in training order.
+        settings: class of the settings that concern the generator as a whole. They reach a part only through its
+            section of the settings, where a validator writes what follows from them.
+        sampling_settings: class of the settings of :meth:`generate`.
+        sampling: its own.
+        feature_dim: of the video features it was trained on.
+        max_length: frames of the longest reaction.
+    """
+
+    kind: ClassVar[str]
+    parts: ClassVar[Mapping[str, type[Any]]]
+    settings: ClassVar[type[Config]]
+    sampling_settings: ClassVar[type[Config]]
+    sampling: Any
+
+    def __init__(self, parts: Mapping[str, Any], sampling: Any) -> None: ...
+
+    @property
+    def feature_dim(self) -> int: ...
+
+    @property
+    def max_length(self) -> int: ...
+
+    def generate(self, condition: VideoFeatures, lengths: Tensor, rng: torch.Generator) -> Tensor:
+        """Reactions ``(b, n, 263)`` in HumanML3D units to videos, of ``lengths`` ``(b,)`` frames, zero behind them.
+
+        A CPU ``rng`` gives the same draws on every device.
+
+        Raises:
+            InputError: a length that cannot be generated.
+        """
+        ...
+
+    def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor | None:
+        """Motions ``(b, n, 263)`` through the generator's tokens or latents and back; None where it has none."""
+        ...
+
+    def to(self, device: torch.device) -> Any: ...
+
+    def eval(self) -> Any: ...
+
+
+GeneratorT = TypeVar("GeneratorT", bound=type[Any])
+_REGISTRY: dict[str, type[Any]] = {}
+
+
+def register(cls: GeneratorT) -> GeneratorT:
+    """Make a generator known by its ``kind``; a class decorator."""
+    _REGISTRY[cls.kind] = cls
+    return cls
+
+
+def generator_class(kind: str) -> type[Any]:
+    """The generator called ``kind``, a :class:`Generator`.
+
+    Raises:
+        ConfigError: none is called so; lists those there are.
+    """
+    if kind not in _REGISTRY:
+        raise ConfigError(f"no generator is called {kind!r}; there are {', '.join(sorted(_REGISTRY))}")
+    return _REGISTRY[kind]
+
+
+def part_names() -> list[str]:
+    """Names of the parts of all generators, each once."""
+    return list(dict.fromkeys(name for cls in _REGISTRY.values() for name in cls.parts))

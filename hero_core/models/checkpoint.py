@@ -1,0 +1,186 @@
+"""Checkpoints: one safetensors file, whose header also says what it is and where it comes from. No pickle anywhere."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeVar
+
+import safetensors.torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from hero_core.config import parse_config
+from hero_core.errors import WeightsError
+from hero_core.storage import write_bytes
+
+SCHEMA = "hero-checkpoint/2"
+SUFFIX = ".safetensors"
+NAMES_SHOWN = 8
+_HEADER = "hero"
+
+
+class Network(Protocol):
+    """What can be kept in a checkpoint: an ``nn.Module`` that its settings rebuild.
+
+    Attributes:
+        kind: name of what it is, e.g. ``rvq``; another kind is never loaded in its place.
+        settings: class of its settings.
+        config: its own.
+    """
+
+    kind: ClassVar[str]
+    settings: ClassVar[type[Any]]
+    config: Any
+
+    def __init__(self, config: Any) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> Any: ...
+
+    def eval(self) -> Self: ...
+
+
+NetworkT = TypeVar("NetworkT", bound=Network)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where weights come from: the file, its content, and what its maker noted."""
+
+    path: Path
+    sha256: str
+    metadata: Mapping[str, Any]
+
+
+def save_network(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
+    """Write a checkpoint; it replaces an older one only when it is complete and on disk."""
+    header = {
+        "schema": SCHEMA,
+        "kind": network.kind,
+        "config": network.config.model_dump(mode="json"),
+        "metadata": dict(metadata),
+        "versions": library_versions(),
+    }
+    write_bytes(path, pack(network.state_dict(), header))
+
+
+def load_network(path: Path, cls: type[NetworkT]) -> tuple[NetworkT, Origin]:
+    """Read a checkpoint of the given class, once; the network is in evaluation mode, on the CPU.
+
+    Raises:
+        WeightsError: no checkpoint there, of another kind or version, damaged, or its tensors do not fit.
+        ConfigError: its settings are not this version's.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no checkpoint here")
+    data = path.read_bytes()
+    header, tensors = unpack(data, path)
+    _check_header(header, path, cls.kind)
+    network = cls(parse_config(cls.settings, header["config"], str(path)))
+    require_state(network.state_dict(), tensors, path)
+    network.load_state_dict(tensors)
+    return network.eval(), Origin(path, hashlib.sha256(data).hexdigest(), header["metadata"])
+
+
+def read_origin(path: Path, kind: str | None = None) -> Origin:
+    """Where a checkpoint comes from, without its tensors.
+
+    Raises:
+        WeightsError: no checkpoint there, damaged, of another version, or not of the ``kind`` asked for.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no checkpoint here")
+    header = read_header(path)
+    _check_header(header, path, kind)
+    with path.open("rb") as file:
+        return Origin(path, hashlib.file_digest(file, "sha256").hexdigest(), header["metadata"])
+
+
+def pack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
+    """Tensors and a JSON header as the bytes of a safetensors file; equal contents give equal bytes."""
+    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(header, sort_keys=True, allow_nan=False)
+    return safetensors.torch.save(ready, metadata={_HEADER: text})
+
+
+def unpack(data: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """The inverse of :func:`pack`; ``path`` is named in errors.
+
+    Raises:
+        WeightsError: not such bytes, or damaged.
+    """
+    try:
+        tensors = safetensors.torch.load(data)
+        size = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8 : 8 + size])["__metadata__"][_HEADER]
+        return json.loads(header), tensors
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: damaged, or not a file of this program: {error}") from None
+
+
+def read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a file made of :func:`pack`; no tensor is read.
+
+    Raises:
+        WeightsError: the file is damaged, or not such a file.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            header: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER])
+            return header
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: damaged, or not a file of this program: {error}") from None
+
+
+def _check_header(header: Mapping[str, Any], path: Path, kind: str | None) -> None:
+    if header.get("schema") != SCHEMA:
+        raise WeightsError(f"{path}: checkpoint of version {header.get('schema')!r}, expected {SCHEMA!r}")
+    if kind is not None and header.get("kind") != kind:
+        raise WeightsError(f"{path}: holds a {header.get('kind')!r} model, expected {kind!r}")
+
+
+def require_state(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], origin: Path | str) -> None:
+    """Refuse tensors whose names and shapes are not exactly those expected.
+
+    Raises:
+        WeightsError: listing the names that are missing, unexpected, or of another shape; ``origin`` is named.
+    """
+    reshaped = [
+        f"{name} {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & given.keys())
+        if given[name].shape != expected[name].shape
+    ]
+    problems = [
+        f"{len(names)} {what}: {shorten(names)}"
+        for what, names in (
+            ("missing", sorted(expected.keys() - given.keys())),
+            ("unexpected", sorted(given.keys() - expected.keys())),
+            ("of another shape", reshaped),
+        )
+        if names
+    ]
+    if problems:
+        raise WeightsError(f"{origin}: these weights do not fit the model: {'; '.join(problems)}")
+
+
+def shorten(names: list[str]) -> str:
+    """The first few names of a list, and how many more there are."""
+    rest = len(names) - NAMES_SHOWN
+    return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "") if names else "nothing"
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of what decides the numbers."""
+    names = ("hero-motion", "torch", "numpy", "scipy", "av", "opencv-python-headless", "safetensors")
+    return {name: _version(name) for name in names}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "absent"

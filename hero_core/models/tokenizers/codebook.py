@@ -1,0 +1,118 @@
+"""A codebook learned by exponential moving averages (paper, section 3.2)."""
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+CodeReset = Literal["random", "official"]
+
+NO_CODE = -1
+LEAST_USE = 1.0
+SMALLEST_UNIFORM = 1e-20
+
+
+class Codebook(nn.Module):
+    """One layer's codes: the moving average of the latents assigned to each.
+
+    The averages are part of the state, so training goes on with the codebook that was loaded.
+
+    Args:
+        size: number of codes k.
+        dim: dimension d of a code.
+        decay: share of the old average that one update keeps.
+        reset: what replaces a code used less than once per batch on average. ``random`` draws a row of the
+            batch and restarts that code's average there. ``official`` takes row i for code i and keeps the
+            stale average.
+    """
+
+    codebook: Tensor
+    code_sum: Tensor
+    code_count: Tensor
+    initialised: Tensor
+
+    def __init__(self, size: int, dim: int, decay: float, reset: CodeReset) -> None:
+        super().__init__()
+        self.decay = decay
+        self.reset = reset
+        self.register_buffer("codebook", torch.zeros(size, dim))
+        self.register_buffer("code_sum", torch.zeros(size, dim))
+        self.register_buffer("code_count", torch.zeros(size))
+        self.register_buffer("initialised", torch.tensor(False))
+
+    def distances(self, latents: Tensor) -> Tensor:
+        """Squared Euclidean distances of ``(n, d)`` latents to every code, ``(n, k)``."""
+        products = latents @ self.codebook.T  # (n, k)
+        return latents.square().sum(-1, keepdim=True) + self.codebook.square().sum(-1) - 2.0 * products
+
+    def nearest(self, latents: Tensor) -> Tensor:
+        """The nearest code of every ``(n, d)`` latent, ``(n,)``."""
+        return self.distances(latents).argmin(-1)
+
+    def sample(self, latents: Tensor, temperature: float, uniforms: Tensor) -> Tensor:
+        """A code for every latent, drawn with probability softmax(-distance / temperature).
+
+        Args:
+            latents: ``(n, d)``.
+            temperature: the smaller, the closer to :meth:`nearest`, which 0 means.
+            uniforms: uniform random numbers in [0, 1), ``(n, k)``.
+
+        Returns:
+            ``(n,)`` codes.
+        """
+        if temperature == 0.0:
+            return self.nearest(latents)
+        exponential = -uniforms.clamp(min=SMALLEST_UNIFORM).log()
+        gumbel = -exponential.clamp(min=SMALLEST_UNIFORM).log()  # (n, k)
+        return (gumbel - self.distances(latents) / temperature).argmax(-1)
+
+    def look_up(self, tokens: Tensor) -> Tensor:
+        """Code vectors of tokens of any shape, ``(...)`` -> ``(..., d)``; ``-1`` gives the zero vector."""
+        vectors = F.embedding(tokens.clamp(min=0), self.codebook)
+        return vectors.masked_fill((tokens == NO_CODE)[..., None], 0.0)
+
+    def perplexity(self, tokens: Tensor) -> Tensor:
+        """How many codes ``(n,)`` tokens use effectively: exp of the entropy of their distribution."""
+        share = self._one_hot(tokens).mean(0)  # (k,)
+        return (-(share * (share + 1e-7).log()).sum()).exp()
+
+    @torch.no_grad()
+    def initialise(self, latents: Tensor, rng: torch.Generator) -> None:
+        """Start from rows of the first ``(n, d)`` batch, each counted as used once."""
+        self.codebook.copy_(self._batch_rows(latents, rng))
+        self.code_sum.copy_(self.codebook)
+        self.code_count.fill_(1.0)
+        self.initialised.fill_(True)
+
+    @torch.no_grad()
+    def update(self, latents: Tensor, tokens: Tensor, rng: torch.Generator) -> None:
+        """Move every code towards the ``(n, d)`` latents that took it, and reset the codes out of use."""
+        one_hot = self._one_hot(tokens)  # (n, k)
+        self.code_sum.mul_(self.decay).add_((1.0 - self.decay) * (one_hot.T @ latents))
+        self.code_count.mul_(self.decay).add_((1.0 - self.decay) * one_hot.sum(0))
+        fresh = self._batch_rows(latents, rng)  # (k, d)
+        unused = self.code_count < LEAST_USE  # (k,)
+        average = self.code_sum / self.code_count.clamp(min=LEAST_USE)[:, None]
+        self.codebook.copy_(torch.where(unused[:, None], fresh, average))
+        if self.reset == "random":
+            self.code_sum.copy_(torch.where(unused[:, None], fresh, self.code_sum))
+            self.code_count.masked_fill_(unused, LEAST_USE)
+
+    def _one_hot(self, tokens: Tensor) -> Tensor:
+        one_hot: Tensor = F.one_hot(tokens, self.codebook.shape[0])
+        return one_hot.to(self.codebook.dtype)
+
+    def _batch_rows(self, latents: Tensor, rng: torch.Generator) -> Tensor:
+        """A row of the batch for every code, ``(k, d)``; where rows repeat, noise tells them apart."""
+        size, dim = self.codebook.shape
+        rows = torch.arange(latents.shape[0], device=latents.device)
+        if self.reset == "random":
+            rows = torch.randperm(latents.shape[0], generator=rng, device=rng.device).to(latents.device)
+        repeats = -(-size // latents.shape[0])
+        chosen = latents[rows.repeat(repeats)[:size]]  # (k, d)
+        if repeats == 1:
+            return chosen
+        noise = torch.randn(size, dim, generator=rng, device=rng.device).to(latents)
+        return chosen + noise * 0.01 / math.sqrt(dim)

@@ -1,0 +1,183 @@
+"""Finding the models of an official ``checkpoints`` folder by what their files hold, and choosing among them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from hero_core.errors import InputError, WeightsError
+from hero_core.models.weights import load_weights_file
+from hero_core.official.options import OPTIONS_FILE, read_options, require_option
+from hero_core.official.tensors import ENCODERS, MASKED_KEYS, RESIDUAL_KEYS, RVQ_KEYS
+
+Kind: TypeAlias = Literal["rvq", "masked", "residual", "evaluator", "tc_clip"]
+Which: TypeAlias = Literal["best", "latest"]
+
+KINDS: tuple[Kind, ...] = ("rvq", "masked", "residual", "evaluator", "tc_clip")
+TRANSFORMERS: tuple[Kind, ...] = ("masked", "residual")
+WEIGHTS_SUFFIXES = (".tar", ".pth", ".pt", ".safetensors")
+MODEL_FOLDER = "model"
+PREFERRED_STEMS: Mapping[Which, tuple[str, ...]] = {
+    "best": ("net_best_fid", "finest", "latest"),
+    "latest": ("latest", "net_best_fid", "finest"),
+}
+_TC_CLIP_PREFIX = "image_encoder."
+_KEYS: Mapping[Kind, tuple[str, ...]] = {
+    "rvq": RVQ_KEYS,
+    "masked": MASKED_KEYS,
+    "residual": RESIDUAL_KEYS,
+}
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was not imported, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model.
+
+    Attributes:
+        kind: what it is.
+        path: its weights.
+        epoch: how long it was trained, where the file says so.
+    """
+
+    kind: Kind
+    path: Path
+    epoch: int | None
+
+    @property
+    def in_layout(self) -> bool:
+        """Whether it lies in the official layout, ``NAME/model/FILE``."""
+        return self.path.parent.name == MODEL_FOLDER
+
+    @property
+    def folder(self) -> Path:
+        """Where ``opt.txt`` and ``meta/`` are."""
+        return self.path.parent.parent if self.in_layout else self.path.parent
+
+    @property
+    def options_path(self) -> Path:
+        """Where its options are."""
+        return self.folder / OPTIONS_FILE
+
+    @property
+    def name(self) -> str:
+        """The model's folder, or the file's stem outside the official layout."""
+        return self.folder.name if self.in_layout else self.path.stem
+
+
+def find_candidates(src: Path, which: Which) -> tuple[list[Candidate], list[Skipped]]:
+    """One candidate for every model under ``src``, and the files that are none.
+
+    Raises:
+        InputError: ``src`` does not exist.
+        WeightsError: a file of the official layout cannot be read, or a model folder holds several files of which
+            none is called ``net_best_fid``, ``finest`` or ``latest``.
+    """
+    if not src.exists():
+        raise InputError(f"{src}: no such file or folder")
+    paths = [src] if src.is_file() else sorted(p for p in src.rglob("*") if p.suffix in WEIGHTS_SUFFIXES)
+    models: dict[tuple[Kind, Path], list[Candidate]] = {}
+    skipped: list[Skipped] = []
+    for path in paths:
+        try:
+            found = _identify(path)
+        except WeightsError as error:
+            if path == src or path.parent.name == MODEL_FOLDER:
+                raise
+            found = Skipped(path, str(error).removeprefix(f"{path}: "))
+        if isinstance(found, Skipped):
+            skipped.append(found)
+        else:
+            models.setdefault((found.kind, found.folder if found.in_layout else path), []).append(found)
+    chosen = [_preferred(files, which) for files in models.values()]
+    others = [file for files in models.values() for file in files if file not in chosen]
+    return chosen, skipped + [
+        Skipped(file.path, "another file of the same model was taken") for file in others
+    ]
+
+
+def choose(candidates: Sequence[Candidate], names: Mapping[str, str]) -> dict[Kind, Candidate]:
+    """One model of every kind that was found. Of several tokenizers, the one that the chosen transformers name.
+
+    Args:
+        candidates: what was found.
+        names: by kind, the name of the model to take where several were found.
+
+    Raises:
+        InputError: ``names`` has an unknown kind, or a name that was not found.
+        WeightsError: several models of a kind and no name; lists them.
+    """
+    if unknown := sorted(names.keys() - set(KINDS)):
+        raise InputError(f"no kind of model is called {', '.join(unknown)}; the kinds are {', '.join(KINDS)}")
+    chosen: dict[Kind, Candidate] = {}
+    for kind in sorted(KINDS, key=lambda kind: kind == "rvq"):  # the tokenizer last
+        found = [candidate for candidate in candidates if candidate.kind == kind]
+        if kind in names:
+            found = _named(found, kind, names[kind])
+        elif kind == "rvq" and len(found) > 1:
+            wanted = {tokenizer_folder(chosen[user]) for user in TRANSFORMERS if user in chosen}
+            found = [candidate for candidate in found if candidate.folder.resolve() in wanted] or found
+        if len(found) > 1:
+            listed = ", ".join(f"{candidate.name} ({candidate.path})" for candidate in found)
+            raise WeightsError(
+                f"several {kind} models: {listed}. Choose one by name, e.g. {kind}={found[0].name}"
+            )
+        if found:
+            chosen[kind] = found[0]
+    return chosen
+
+
+def tokenizer_folder(transformer: Candidate) -> Path:
+    """Where the official layout keeps the tokenizer that a transformer was trained with.
+
+    Raises:
+        InputError: the transformer's ``opt.txt`` is missing, or does not name it.
+    """
+    path = transformer.options_path
+    return (transformer.folder.parent / str(require_option(read_options(path), "vq_name", path))).resolve()
+
+
+def _identify(path: Path) -> Candidate | Skipped:
+    content = load_weights_file(path, lazy=True)
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{path}: holds a {type(content).__name__}, not a model")
+    epoch = next((value for key in ("ep", "epoch") if isinstance(value := content.get(key), int)), None)
+    if _holds_tower(content if path.suffix == ".safetensors" else content.get("model")):
+        return Candidate("tc_clip", path, epoch)
+    if content.keys() >= set(ENCODERS):
+        return Candidate("evaluator", path, epoch)
+    for kind, keys in _KEYS.items():
+        if not content.keys().isdisjoint(keys):
+            return Candidate(kind, path, epoch)
+    shown = ", ".join(sorted(map(str, content))[:4])
+    return Skipped(path, f"none of HERO's models; it holds {shown or 'nothing'}")
+
+
+def _holds_tower(names: object) -> bool:
+    return isinstance(names, Iterable) and any(str(name).startswith(_TC_CLIP_PREFIX) for name in names)
+
+
+def _preferred(files: Sequence[Candidate], which: Which) -> Candidate:
+    by_stem = {candidate.path.stem: candidate for candidate in files}
+    for stem in PREFERRED_STEMS[which]:
+        if stem in by_stem:
+            return by_stem[stem]
+    if len(files) > 1:
+        listed = ", ".join(candidate.path.name for candidate in files)
+        raise WeightsError(f"{files[0].path.parent}: which of {listed}? Give the file itself as the source")
+    return files[0]
+
+
+def _named(found: Sequence[Candidate], kind: Kind, name: str) -> list[Candidate]:
+    named = [candidate for candidate in found if name in (candidate.name, str(candidate.path))]
+    if not named:
+        listed = ", ".join(candidate.name for candidate in found) or "none"
+        raise InputError(f"no {kind} model is called {name!r}; found {listed}")
+    return named

@@ -1,0 +1,269 @@
+"""A training set: the one place that knows its files, its rows and how to read them.
+
+    SET/dataset.json             what this is, how its features were made, counts
+    SET/pairs.parquet            one row for every pair
+    SET/quarantine.parquet       one row for every input that could not be used (and quarantine.csv, for people)
+    SET/Mean.npy, SET/Std.npy    of the training motions
+    SET/shards/train-00000.tar   samples: frames, global, timestamps_seconds, motion; a motion of its own: motion
+
+Nothing is loaded whole; shards open on first use.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hero_core.config import parse_config
+from hero_core.errors import InputError, ManifestError, ShardError
+from hero_core.fingerprint import FeatureIdentity
+from hero_core.manifest import PAIRS, read_table, write_table
+from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.records import SPLITS, FeatureRecord, MotionRecord, Pair, Split, Truth
+from hero_core.shards import ArrayRecord, ShardReader, open_reader
+from hero_core.storage import read_json, sha256_of_file, sha256_of_json, write_json
+
+SCHEMA = "hero-training-set/2"
+DATASET_FILE = "dataset.json"
+PAIRS_FILE = "pairs.parquet"
+QUARANTINE_FILE = "quarantine.parquet"
+QUARANTINE_LIST = "quarantine.csv"
+STATISTICS_FILES = ("Mean.npy", "Std.npy")
+
+Selection = Literal["validation", "official-test"]
+"""Which pairs choose the best checkpoint. The official release uses its test list; we carve ``val`` out of train."""
+
+SAMPLES_KEPT = 4096
+"""Samples that stay in memory once read. Those of a tar are views of its memory map and cost next to nothing."""
+
+_ANEW = "make it anew with hero-pipeline build-pairs"
+
+
+@dataclass(frozen=True)
+class PairRow:
+    """One row of the manifest: a pair, and the shard that holds its sample."""
+
+    pair: Pair
+    shard: str
+    shard_sha256: str
+
+    def values(self) -> dict[str, Any]:
+        """The row as columns."""
+        columns = dict(vars(self.pair))
+        truth: Truth | None = columns.pop("truth")
+        if truth is not None:
+            columns |= {f"truth_{name}": value for name, value in vars(truth).items()}
+        return {**columns, "shard": self.shard, "shard_sha256": self.shard_sha256}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], path: Path) -> "PairRow":
+        """The row that columns describe.
+
+        Raises:
+            ManifestError: an impossible value, with ``path`` where it stands.
+        """
+        columns = dict(values)
+        shard, sha256 = columns.pop("shard"), columns.pop("shard_sha256")
+        reaction, side, onset = (
+            columns.pop(f"truth_{name}") for name in ("reaction", "side", "onset_seconds")
+        )
+        if Path(shard).name != shard:
+            raise ManifestError(f"{path}: {shard!r} is not the name of a shard; {_ANEW}")
+        if columns["split"] not in SPLITS:
+            raise ManifestError(f"{path}: split {columns['split']!r} is none of {', '.join(SPLITS)}; {_ANEW}")
+        truth = None if reaction is None else Truth(reaction, side or "none", onset or 0.0)
+        try:
+            return cls(Pair(**columns, truth=truth), shard, sha256)
+        except InputError as error:
+            raise ManifestError(f"{path}: {error}; {_ANEW}") from None
+
+
+class Sample(NamedTuple):
+    """What a shard holds of a pair.
+
+    Attributes:
+        motion: ``(n, 263)`` float32.
+        features: of the video, as float32; None for a motion of its own.
+    """
+
+    pair: Pair
+    motion: NDArray[np.float32]
+    features: FeatureRecord | None
+
+    @property
+    def video(self) -> FeatureRecord:
+        """The features, of a pair that has a video."""
+        if self.features is None:
+            raise InputError(f"{self.pair.key}: a motion of its own, without a video")
+        return self.features
+
+
+def sample_record(key: str, motion: MotionRecord, features: FeatureRecord | None, pair: Pair) -> ArrayRecord:
+    """A sample as a shard holds it, for readers without this project's code too."""
+    arrays = {**motion.arrays(), **(features.arrays() if features else {})}
+    names = ("clip_key", "motion_key", "broad", "subcategory")
+    return ArrayRecord(key, arrays, {name: getattr(pair, name) for name in names})
+
+
+class Samples(Sequence[Sample]):
+    """Rows of the manifest with random access to what they point at. Safe to send to loader processes."""
+
+    def __init__(self, rows: Iterable[PairRow], readers: Mapping[str, ShardReader]) -> None:
+        self.rows = tuple(rows)
+        self._readers = readers
+        self._kept: dict[int, Sample] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_kept": {}}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, index: int) -> Sample:  # type: ignore[override]
+        """The sample at ``index``.
+
+        Raises:
+            ShardError: the shard does not hold what the manifest says.
+        """
+        sample = self._kept.get(index)
+        if sample is None:
+            sample = self._read(self.rows[index])
+            if len(self._kept) < SAMPLES_KEPT:
+                self._kept[index] = sample
+        return sample
+
+    def unique_motions(self) -> "Samples":
+        """The first pair of every motion, in the order of the manifest."""
+        first: dict[str, PairRow] = {}
+        for row in self.rows:
+            first.setdefault(row.pair.motion_key, row)
+        return Samples(first.values(), self._readers)
+
+    def with_video(self) -> "Samples":
+        """The pairs that have a video."""
+        return Samples((row for row in self.rows if row.pair.clip_key is not None), self._readers)
+
+    def long_enough(self) -> "Samples":
+        """The pairs whose motion holds at least one token."""
+        return Samples((row for row in self.rows if row.pair.length >= FRAMES_PER_TOKEN), self._readers)
+
+    def _read(self, row: PairRow) -> Sample:
+        pair = row.pair
+        arrays = self._readers[row.shard][pair.key].arrays
+        names = {"motion"} if pair.clip_key is None else {"motion", "frames", "global", "timestamps_seconds"}
+        if missing := names - arrays.keys():
+            raise ShardError(f"{row.shard}: sample {pair.key} lacks {', '.join(sorted(missing))}; {_ANEW}")
+        motion = np.asarray(arrays["motion"], np.float32)
+        if motion.shape != (pair.length, MOTION_DIM):
+            raise ShardError(
+                f"{row.shard}: motion of {pair.key} is {motion.shape}, the manifest says "
+                f"({pair.length}, {MOTION_DIM}); {_ANEW}"
+            )
+        if pair.clip_key is None:
+            return Sample(pair, motion, None)
+        frames, mean = (np.asarray(arrays[name], np.float32) for name in ("frames", "global"))
+        return Sample(pair, motion, FeatureRecord(frames, mean, np.asarray(arrays["timestamps_seconds"])))
+
+
+class TrainingSet:
+    """A training set on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the small files; no shard is opened.
+
+        Raises:
+            InputError: no training set there.
+            ManifestError: it is of another version.
+        """
+        self.folder = folder
+        path = folder / DATASET_FILE
+        if not path.is_file():
+            raise InputError(
+                f"{folder}: no training set here ({DATASET_FILE}); make one with hero-pipeline build-pairs"
+            )
+        self.description = read_json(path)
+        if self.description.get("schema") != SCHEMA:
+            raise ManifestError(
+                f"{path}: version {self.description.get('schema')!r}, this program reads {SCHEMA!r}; "
+                "make it anew: hero-pipeline extract, then hero-pipeline build-pairs, into other folders"
+            )
+        manifest = folder / PAIRS_FILE
+        self.rows = tuple(PairRow.of(values, manifest) for values in read_table(manifest, PAIRS))
+        """Every row; what is in the shards of the test split is for :meth:`held_out` alone to read."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Which features and shards this is, as ``build-pairs`` says."""
+        return str(self.description.get("fingerprint"))
+
+    @cached_property
+    def digest(self) -> str:
+        """The fingerprint together with what is read beside the shards: manifest and statistics."""
+        files = {name: sha256_of_file(self.folder / name) for name in (PAIRS_FILE, *STATISTICS_FILES)}
+        return sha256_of_json({"fingerprint": self.fingerprint, "files": files})[:16]
+
+    @cached_property
+    def identity(self) -> FeatureIdentity | None:
+        """How its features were made; None where there are motions only."""
+        features = self.description.get("features")
+        return None if features is None else parse_config(FeatureIdentity, features, str(self.folder))
+
+    def facts(self) -> dict[str, Any]:
+        """What checkpoints and reports note of the data they come from."""
+        names = ("name", "statement", "encoder_statement", "features", "provenance", "protocol")
+        return {"fingerprint": self.fingerprint, **{name: self.description.get(name) for name in names}}
+
+    def train(self, selection: Selection = "validation") -> Samples:
+        """Pairs to learn from. Official-test selection has no validation split, so ``val`` is learnt from too."""
+        return self._samples("train") if selection == "validation" else self._samples("train", "val")
+
+    def validation(self, selection: Selection = "validation") -> Samples:
+        """Pairs that choose the best checkpoint."""
+        return self._samples("val") if selection == "validation" else self._samples("test")
+
+    def held_out(self, split: Literal["test", "val"]) -> Samples:
+        """Pairs to measure on, long enough for a token and with a video. Training never calls this."""
+        return self._samples(split).with_video().long_enough()
+
+    def statistics(self) -> MotionStatistics:
+        """Mean and standard deviation of the training motions."""
+        return MotionStatistics.load(self.folder)
+
+    def shard_path(self, name: str) -> Path:
+        """Where a shard lies."""
+        return self.folder / "shards" / name
+
+    def _samples(self, *splits: Split) -> Samples:
+        rows = [row for row in self.rows if row.pair.split in splits]
+        if not rows:
+            raise InputError(f"{self.folder}: no pairs in split {' or '.join(splits)}")
+        shards = sorted({row.shard for row in rows})
+        return Samples(rows, {name: open_reader(self.shard_path(name)) for name in shards})
+
+
+def write_manifest(folder: Path, rows: Sequence[PairRow]) -> None:
+    """Write the rows of a training set."""
+    write_table(folder / PAIRS_FILE, PAIRS, [row.values() for row in rows])
+
+
+def write_description(
+    folder: Path, rows: Sequence[PairRow], identity: FeatureIdentity | None, **facts: Any
+) -> None:
+    """Write ``dataset.json``, which makes the folder a training set: last of all.
+
+    Args:
+        folder: where it is.
+        rows: of its manifest.
+        identity: how its features were made.
+        facts: name, statement, encoder_statement, protocol, split, counts, leaking_sources, ...
+    """
+    shards = sorted({(row.shard, row.shard_sha256) for row in rows})
+    fingerprint = sha256_of_json({"features": identity.id if identity else None, "shards": shards})[:16]
+    features = None if identity is None else identity.model_dump(mode="json")
+    values = {"schema": SCHEMA, "fingerprint": fingerprint, "features": features, **facts}
+    write_json(folder / DATASET_FILE, values)

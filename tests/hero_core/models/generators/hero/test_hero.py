@@ -1,0 +1,183 @@
+import numpy as np
+import pytest
+import torch
+
+from hero_core.config import Config
+from hero_core.errors import ConfigError, InputError
+from hero_core.models.base import Generator, TrainingFacts, VideoFeatures, generator_class, part_names
+from hero_core.models.generators.hero.hero import Hero
+from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
+from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
+from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
+from hero_core.models.generators.hero.transformer import TransformerConfig
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.motion.statistics import MotionStatistics
+
+SIZES = {"codebook_size": 8, "code_dim": 12}
+TRANSFORMER = {
+    **SIZES,
+    "latent_dim": 16,
+    "ff_size": 24,
+    "layers": 1,
+    "heads": 2,
+    "feature_dim": 16,
+    "intention_heads": 2,
+}
+
+
+def make_hero(sampling: HeroSampling | None = None, **residual: object) -> Hero:
+    torch.manual_seed(0)
+    tokenizer = RvqTokenizer(RvqConfig(width=16, quantizers=3, depth=1, **SIZES))
+    for layer in tokenizer.network.quantizer.codebooks:
+        torch.nn.init.normal_(layer.codebook)
+    masked = MaskedTransformer(MaskedConfig.model_validate(TRANSFORMER))
+    refined = ResidualTransformer(ResidualConfig.model_validate({**TRANSFORMER, "quantizers": 3, **residual}))
+    return Hero({"rvq": tokenizer, "masked": masked, "residual": refined}, sampling).eval()
+
+
+def video(batch: int) -> VideoFeatures:
+    frames = torch.randn(batch, 4, 16, generator=torch.Generator().manual_seed(1))
+    return VideoFeatures(frames, frames.mean(dim=1), torch.arange(frames.shape[1]).expand(batch, -1) / 4)
+
+
+def generate(hero: Hero, lengths: list[int], seed: int = 0) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return hero.generate(video(len(lengths)), torch.tensor(lengths), rng)
+
+
+def test_lengths_are_rounded_down_and_the_rest_is_zero() -> None:
+    motion = generate(make_hero(), [43, 4, 19])
+    assert motion.shape == (3, 40, 263)
+    for row, length in enumerate([40, 4, 16]):
+        assert bool(motion[row, :length].any(dim=-1).all())
+        assert not motion[row, length:].any()
+
+
+def test_generation_repeats_with_the_generator() -> None:
+    hero: Generator = make_hero(HeroSampling(top_k_ratio=1.0))
+    lengths = torch.tensor([24, 8])
+    first, again, other = (
+        hero.generate(video(2), lengths, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_a_motion_does_not_depend_on_the_padding_of_its_batch() -> None:
+    hero = make_hero(HeroSampling(temperature=0, residual_temperature=0))
+    together = generate(hero, [12, 40])
+    alone = hero.generate(
+        VideoFeatures(*(x[:1] for x in video(2))), torch.tensor([12]), torch.Generator().manual_seed(0)
+    )
+    torch.testing.assert_close(together[:1, :12], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_the_official_way_decodes_the_padding_too() -> None:
+    greedy = {"temperature": 0, "residual_temperature": 0}
+    padded = generate(make_hero(HeroSampling(decode_padded=True, **greedy)), [12, 40])
+    sound = generate(make_hero(HeroSampling(**greedy)), [12, 40])
+    assert padded.shape == sound.shape
+    assert bool(padded[0, 12:].any())
+    torch.testing.assert_close(padded[1], sound[1])
+
+
+@pytest.mark.parametrize(
+    ("lengths", "message"),
+    [([3, 40], "3 frames"), ([40, 0], "0 frames"), ([201, 40], "201 frames"), ([200, -4], "-4 frames")],
+)
+def test_impossible_lengths_are_refused(lengths: list[int], message: str) -> None:
+    with pytest.raises(InputError, match=f"{message} cannot be generated: ask for 4 to 200 frames"):
+        generate(make_hero(), lengths)
+
+
+def test_one_length_a_video() -> None:
+    with pytest.raises(InputError, match="2 videos"):
+        make_hero().generate(video(2), torch.tensor([8]), torch.Generator())
+
+
+def test_longest_reaction() -> None:
+    hero = make_hero(max_tokens=20)
+    assert hero.max_length == 80
+    assert generate(hero, [80]).shape == (1, 80, 263)
+    with pytest.raises(InputError, match="4 to 80"):
+        generate(hero, [84])
+
+
+def test_reconstruction_is_the_tokenizers() -> None:
+    hero, lengths = make_hero(), torch.tensor([40, 16])
+    motion = torch.randn(2, 40, 263, generator=torch.Generator().manual_seed(2))
+    again = hero.reconstruct(motion, lengths)
+    assert torch.equal(again, hero.tokenizer.decode(hero.tokenizer.encode(motion, lengths), lengths))
+    assert not again[1, 16:].any()
+
+
+def test_it_is_known_by_its_name() -> None:
+    assert generator_class("hero") is Hero
+    assert list(Hero.parts) == ["rvq", "masked", "residual"]
+    assert set(part_names()) >= set(Hero.parts)
+    with pytest.raises(ConfigError, match="no generator is called 'hera'; there are .*hero"):
+        generator_class("hera")
+
+
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [("none", set()), ("no-iie", {"use_iie"}), ("no-die", {"use_die"}), ("no-both", {"use_iie", "use_die"})],
+)
+def test_an_ablation_switches_both_transformers(name: str, off: set[str]) -> None:
+    class Section(Config):
+        model: TransformerConfig = TransformerConfig()
+
+    class Settings(HeroSettings):
+        masked: Section = Section()
+        residual: Section = Section()
+
+    settings = Settings.model_validate({"ablation": name, "masked": {"model": {"layers": 2}}})
+    assert settings.masked.model.layers == 2
+    for section in (settings.masked, settings.residual):
+        assert {switch for switch in ("use_iie", "use_die") if not getattr(section.model, switch)} == off
+
+
+def test_parts_must_fit() -> None:
+    with pytest.raises(ConfigError, match="codebook_size is rvq 8, masked 8, residual 16"):
+        make_hero(codebook_size=16)
+    with pytest.raises(ConfigError, match="quantizers is rvq 3, residual 4"):
+        make_hero(quantizers=4)
+
+
+def test_generation_leaves_the_mode_and_gradients_as_they_were() -> None:
+    hero = make_hero()
+    hero.masked.train()
+    motion = generate(hero, [8])
+    assert not motion.requires_grad
+    assert hero.masked.training
+    assert not hero.tokenizer.training
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_cpu_generator_gives_the_same_draws_on_a_gpu() -> None:
+    hero = make_hero()
+    on_cpu = generate(hero, [40, 12])
+    hero.cuda()
+    condition = VideoFeatures(*(x.cuda() for x in video(2)))
+    on_gpu = hero.generate(condition, torch.tensor([40, 12]).cuda(), torch.Generator().manual_seed(0))
+    torch.testing.assert_close(on_gpu.cpu(), on_cpu, atol=1e-3, rtol=1e-3)
+
+
+def test_new_transformers_fit_the_tokenizer_and_the_data() -> None:
+    tokenizer = make_hero().tokenizer
+    statistics = MotionStatistics(np.zeros(263, np.float32), np.ones(263, np.float32))
+    facts = TrainingFacts(statistics, feature_dim=24, longest_frames=80, parts={"rvq": tokenizer})
+    sizes = {"latent_dim": 16, "layers": 1, "heads": 2, "intention_heads": 2}
+    masked = MaskedTransformer.build(MaskedConfig.model_validate({**sizes, "max_tokens": 20}), facts)
+    assert (masked.config.codebook_size, masked.config.feature_dim) == (8, 24)
+    residual = ResidualTransformer.build(ResidualConfig.model_validate({**sizes, "max_tokens": 20}), facts)
+    assert (residual.config.codebook_size, residual.config.quantizers, residual.config.feature_dim) == (
+        8,
+        3,
+        24,
+    )
+    for part, config in ((MaskedTransformer, MaskedConfig), (ResidualTransformer, ResidualConfig)):
+        with pytest.raises(
+            ConfigError, match=r"motions of 80 frames.*max_tokens of at least 20, but it is 19"
+        ):
+            part.build(config.model_validate({**sizes, "max_tokens": 19}), facts)

@@ -1,0 +1,175 @@
+import math
+
+import pytest
+import torch
+from pydantic import ValidationError
+from torch import Tensor, nn
+
+from hero_core.errors import InputError
+from hero_core.models.attention import Attention
+from hero_core.models.base import VideoFeatures
+from hero_core.models.generators.hero.transformer import (
+    DecoderUnit,
+    TransformerConfig,
+    VideoDecoder,
+    initialise,
+    sinusoidal_positions,
+    token_losses,
+)
+from hero_core.models.padding import valid_mask
+
+CONFIG = TransformerConfig(
+    codebook_size=8,
+    code_dim=12,
+    latent_dim=16,
+    ff_size=24,
+    layers=2,
+    heads=4,
+    max_tokens=6,
+    feature_dim=32,
+    intention_heads=4,
+)
+
+
+def video(batch: int = 2, seed: int = 0) -> VideoFeatures:
+    rng = torch.Generator().manual_seed(seed)
+    frames = torch.randn(batch, 3, CONFIG.feature_dim, generator=rng)
+    return VideoFeatures(frames, frames.mean(dim=1), torch.arange(frames.shape[1]).expand(batch, -1) / 4)
+
+
+def decode(decoder: VideoDecoder, tokens: Tensor, lengths: Tensor, condition: VideoFeatures) -> Tensor:
+    context = decoder.context(condition, torch.ones(len(tokens), dtype=torch.bool))
+    hidden: Tensor = decoder(tokens, valid_mask(lengths, tokens.shape[1]), context.token, context.memory)
+    return hidden
+
+
+def test_unit_is_the_post_norm_unit_of_torch() -> None:
+    unit = DecoderUnit(CONFIG).eval()
+    reference = nn.TransformerDecoderLayer(16, 4, 24, activation="gelu", batch_first=True).eval()
+    pairs = (
+        (unit.self_attention, reference.self_attn),
+        (unit.frame_attention, reference.multihead_attn),
+    )
+    for ours, theirs in pairs:
+        assert isinstance(ours, Attention)
+        packed = torch.cat([ours.query.weight, ours.key.weight, ours.value.weight])
+        bias = torch.cat([ours.query.bias, ours.key.bias, ours.value.bias])
+        theirs.load_state_dict(
+            {
+                "in_proj_weight": packed,
+                "in_proj_bias": bias,
+                "out_proj.weight": ours.out.weight,
+                "out_proj.bias": ours.out.bias,
+            }
+        )
+    reference.linear1.load_state_dict(unit.feed_forward[0].state_dict())
+    reference.linear2.load_state_dict(unit.feed_forward[3].state_dict())
+    x, memory = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
+    valid = valid_mask(torch.tensor([5, 2]), 5)
+    expected = reference(x, memory, tgt_key_padding_mask=~valid)
+    torch.testing.assert_close(unit(x, valid, memory), expected, atol=1e-5, rtol=1e-5)
+
+
+def test_padding_never_reaches_a_valid_token() -> None:
+    decoder = VideoDecoder(CONFIG).eval()
+    tokens, lengths = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 4])
+    changed = tokens.clone()
+    changed[1, 4:] += 1
+    before, after = (decode(decoder, x, lengths, video()) for x in (tokens, changed))
+    torch.testing.assert_close(before[1, :4], after[1, :4])
+    alone = decode(decoder, tokens[1:, :4], lengths[1:], VideoFeatures(*(x[1:] for x in video())))
+    torch.testing.assert_close(before[1:, :4], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_tokens_have_positions_and_frames_have_none() -> None:
+    decoder = VideoDecoder(CONFIG).eval()
+    same = torch.randn(1, 1, CONFIG.code_dim).expand(1, 6, -1)
+    condition = video(1)
+    hidden = decode(decoder, same, torch.tensor([6]), condition)
+    assert not torch.allclose(hidden[0, 0], hidden[0, 1])
+    reversed_frames = condition._replace(frames=condition.frames.flip(1))
+    torch.testing.assert_close(hidden, decode(decoder, same, torch.tensor([6]), reversed_frames))
+
+
+def test_positions_are_sines_and_cosines() -> None:
+    positions = sinusoidal_positions(7, 4)
+    assert positions[5].tolist() == pytest.approx(
+        [math.sin(5), math.cos(5), math.sin(5 / 100), math.cos(5 / 100)], abs=1e-6
+    )
+
+
+def test_too_many_tokens_are_refused() -> None:
+    with pytest.raises(InputError, match="7 motion tokens.*at most 6"):
+        decode(VideoDecoder(CONFIG), torch.randn(2, 7, CONFIG.code_dim), torch.tensor([7, 7]), video())
+
+
+def test_dropping_the_condition_keeps_the_frames_where_set() -> None:
+    for keeps_frames in (True, False):
+        decoder = VideoDecoder(CONFIG.model_copy(update={"guidance_keeps_frames": keeps_frames})).eval()
+        nn.init.normal_(decoder.condition_projection.bias)
+        context = decoder.context(video(), torch.tensor([True, False]))
+        bias = decoder.condition_projection.bias
+        torch.testing.assert_close(context.token[1, 0], bias)
+        assert not torch.allclose(context.token[0, 0], bias)
+        assert torch.allclose(context.memory[1], bias.expand(3, -1)) != keeps_frames
+
+
+def test_without_die_frames_reach_the_tokens_only_through_the_intention() -> None:
+    decoder = VideoDecoder(CONFIG.model_copy(update={"use_die": False})).eval()
+    assert not any("frame_attention" in name for name, _ in decoder.named_parameters())
+    tokens, lengths = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 6])
+    context = decoder.context(video(), torch.ones(2, dtype=torch.bool))
+    valid = valid_mask(lengths, 6)
+    hidden = [
+        decoder(tokens, valid, context.token, memory) for memory in (context.memory, 2 * context.memory)
+    ]
+    assert torch.equal(*hidden)
+
+
+def test_without_iie_the_token_is_the_plain_global_feature() -> None:
+    decoder = VideoDecoder(CONFIG.model_copy(update={"use_iie": False})).eval()
+    assert decoder.intention is None
+    condition = video()
+    context = decoder.context(condition, torch.ones(2, dtype=torch.bool))
+    torch.testing.assert_close(context.token[:, 0], decoder.condition_projection(condition.global_feature))
+
+
+def test_without_both_frames_do_not_matter() -> None:
+    decoder = VideoDecoder(CONFIG.model_copy(update={"use_iie": False, "use_die": False})).eval()
+    tokens, lengths, condition = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 3]), video()
+    other = condition._replace(frames=condition.frames + 1)
+    assert torch.equal(decode(decoder, tokens, lengths, condition), decode(decoder, tokens, lengths, other))
+
+
+def test_initial_weights() -> None:
+    config = CONFIG.model_copy(update={"latent_dim": 128, "code_dim": 256})
+    decoder = VideoDecoder(config)
+    initialise(decoder)
+    assert decoder.token_projection.weight.std().item() == pytest.approx(0.02, rel=0.05)
+    assert not decoder.token_projection.bias.any()
+    first, second = decoder.units
+    assert isinstance(first, DecoderUnit)
+    assert isinstance(second, DecoderUnit)
+    bound = math.sqrt(6 / (4 * 128))  # Xavier's, of the packed (3d, d) matrix
+    largest = first.self_attention.query.weight.abs().max().item()
+    assert 0.98 * bound < largest <= bound
+    assert not torch.equal(first.self_attention.query.weight, second.self_attention.query.weight)
+
+
+def test_token_losses_count_only_what_is_scored() -> None:
+    logits = torch.zeros(1, 3, 4)
+    logits[0, 0, 2] = 50.0
+    targets, scored = torch.tensor([[2, 1, -1]]), torch.tensor([[True, True, False]])
+    losses = token_losses(logits, targets, scored)
+    assert losses["total"].item() == pytest.approx(math.log(4) / 2)
+    assert losses["accuracy"].item() == pytest.approx(0.5)
+    nothing = token_losses(logits, targets, torch.zeros_like(scored))
+    assert [value.item() for value in nothing.values()] == [0.0, 0.0]
+
+
+def test_impossible_sizes_are_refused() -> None:
+    with pytest.raises(ValidationError, match="latent_dim 10"):
+        TransformerConfig(latent_dim=10, heads=4)
+    with pytest.raises(ValidationError, match="intention_heads"):
+        TransformerConfig(feature_dim=500)
+    assert TransformerConfig(feature_dim=500, use_iie=False).feature_dim == 500

@@ -1,0 +1,151 @@
+"""Checkpoints: one file, strict, without pickle, whole or not at all."""
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import safetensors.torch
+import torch
+from safetensors import safe_open
+from torch import nn
+
+from hero_core import storage
+from hero_core.config import Config
+from hero_core.errors import ConfigError, WeightsError
+from hero_core.models.checkpoint import (
+    load_network,
+    pack,
+    read_header,
+    read_origin,
+    require_state,
+    save_network,
+    unpack,
+)
+from hero_core.storage import sha256_of_file
+
+
+class Sizes(Config):
+    width: int = 3
+
+
+class Toy(nn.Module):
+    kind: ClassVar[str] = "toy"
+    settings: ClassVar[type[Sizes]] = Sizes
+
+    def __init__(self, config: Sizes) -> None:
+        super().__init__()
+        self.config = config
+        self.layer = nn.Linear(config.width, 2)
+
+
+class Other(Toy):
+    kind: ClassVar[str] = "other"
+
+
+def save(path: Path, value: float = 0.0, width: int = 3) -> Toy:
+    toy = Toy(Sizes(width=width))
+    nn.init.constant_(toy.layer.bias, value)
+    save_network(path, toy, {"epoch": 4, "data": {"name": "ä"}})
+    return toy
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "toy" / "best.safetensors"
+    toy = save(path, width=5).train()
+    loaded, origin = load_network(path, Toy)
+    assert loaded.config == toy.config
+    assert not loaded.training
+    assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in toy.state_dict().items())
+    assert (origin.path, origin.metadata) == (path, {"epoch": 4, "data": {"name": "ä"}})
+    assert origin.sha256 == sha256_of_file(path)
+    assert read_origin(path, "toy") == origin
+    assert [file.name for file in path.parent.iterdir()] == ["best.safetensors"]
+
+
+def test_others_read_it_without_our_code(tmp_path: Path) -> None:
+    toy = save(tmp_path / "best.safetensors")
+    tensors = safetensors.torch.load_file(tmp_path / "best.safetensors")
+    assert torch.equal(tensors["layer.weight"], toy.layer.weight)
+    with safe_open(tmp_path / "best.safetensors", "pt") as file:
+        header = json.loads(file.metadata()["hero"])
+    assert (header["kind"], header["config"]) == ("toy", {"width": 3})
+    assert "torch" in header["versions"]
+
+
+def test_equal_contents_give_equal_bytes(tmp_path: Path) -> None:
+    tensors = {name: torch.arange(6.0).view(2, 3) for name in ("b", "a")}
+    data = pack(tensors, {"x": 1, "y": 2})
+    assert data == pack(dict(reversed(list(tensors.items()))), {"y": 2, "x": 1})
+    header, found = unpack(data, tmp_path)
+    assert header == {"x": 1, "y": 2}
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+
+
+def test_a_newer_one_replaces_the_older_only_when_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "last.safetensors"
+    save(path, 1.0)
+
+    def full_disk(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(storage, "_fsync", full_disk)
+        with pytest.raises(OSError, match="no space"):
+            save(path, 2.0)
+    assert load_network(path, Toy)[0].layer.bias[0] == 1.0
+    save(path, 3.0)
+    assert load_network(path, Toy)[0].layer.bias[0] == 3.0
+    assert [file.name for file in tmp_path.iterdir()] == ["last.safetensors"]
+
+
+def test_what_is_not_a_checkpoint_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    with pytest.raises(WeightsError, match="no checkpoint here"):
+        load_network(path, Toy)
+    save(path)
+    for read in (lambda: load_network(path, Other), lambda: read_origin(path, "other")):
+        with pytest.raises(WeightsError, match=r"best\.safetensors: holds a 'toy' model, expected 'other'"):
+            read()
+    path.write_bytes(pack({}, {"schema": "hero-checkpoint/0", "kind": "toy"}))
+    for read in (lambda: load_network(path, Toy), lambda: read_origin(path)):
+        with pytest.raises(WeightsError, match="version 'hero-checkpoint/0', expected 'hero-checkpoint/"):
+            read()
+    safetensors.torch.save_file({"layer.bias": torch.zeros(2)}, path)
+    with pytest.raises(WeightsError, match="not a file of this program"):
+        read_header(path)
+
+
+@pytest.mark.parametrize("size", [0, 4, 100, -1])
+def test_a_damaged_file_is_named(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "best.safetensors"
+    save(path)
+    path.write_bytes(path.read_bytes()[:size])
+    for read in (lambda: load_network(path, Toy), lambda: read_origin(path)):
+        with pytest.raises(WeightsError, match=r"best\.safetensors: damaged"):
+            read()
+
+
+def test_settings_of_another_version_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    save(path)
+    header, tensors = unpack(path.read_bytes(), path)
+    path.write_bytes(pack(tensors, header | {"config": {"depth": 3}}))
+    with pytest.raises(ConfigError, match=r"best\.safetensors.*depth"):
+        load_network(path, Toy)
+    path.write_bytes(pack(tensors, header | {"config": {"width": 4}}))
+    with pytest.raises(WeightsError, match=r"layer\.weight \(2, 3\) instead of \(2, 4\)"):
+        load_network(path, Toy)
+
+
+def test_every_misfit_is_listed() -> None:
+    expected = {f"layer.{i}": torch.zeros(2) for i in range(12)}
+    require_state(expected, dict(expected), "model.tar")
+    with pytest.raises(WeightsError) as caught:
+        require_state(expected, {"layer.0": torch.zeros(3), "extra": torch.zeros(1)}, Path("model.tar"))
+    message = str(caught.value)
+    assert message.startswith("model.tar: these weights do not fit the model: 11 missing: layer.1, ")
+    assert "and 3 more; 1 unexpected: extra; " in message
+    assert message.endswith("1 of another shape: layer.0 (3,) instead of (2,)")

@@ -1,0 +1,94 @@
+"""Files appear whole or not at all."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hero_core import storage
+from hero_core.errors import InputError
+from hero_core.storage import (
+    atomic_folder,
+    atomic_path,
+    read_json,
+    remove_partial_files,
+    sha256_of_json,
+    write_csv,
+    write_json,
+    write_npy,
+)
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    write_json(path, {"x": 1})
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert read_json(path) == {"x": 1}
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_a_kill_left_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".a.tar.123.partial").write_text("half")
+    (tmp_path / "b.tar").write_text("whole")
+    remove_partial_files(tmp_path)
+    assert [file.name for file in tmp_path.iterdir()] == ["b.tar"]
+
+
+def test_equal_values_have_equal_hashes() -> None:
+    assert sha256_of_json({"a": 1, "b": [1, 2]}) == sha256_of_json({"b": [1, 2], "a": 1})
+    assert sha256_of_json({"a": 1}) != sha256_of_json({"a": 2})
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "\x00"])
+def test_bad_json_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "bad.json").write_text(text)
+    with pytest.raises(InputError, match=r"bad\.json"):
+        read_json(tmp_path / "bad.json")
+
+
+def test_a_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    for value in ("old", "new"):
+        with atomic_folder(folder) as fresh:
+            (fresh / "a.txt").write_text(value)
+    with pytest.raises(RuntimeError), atomic_folder(folder) as fresh:
+        (fresh / "a.txt").write_text("half")
+        raise RuntimeError
+    assert (folder / "a.txt").read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["set"]
+
+
+def test_a_folder_survives_a_kill_between_the_two_renames(tmp_path: Path) -> None:
+    folder = tmp_path / "set"
+    with atomic_folder(folder) as fresh:
+        (fresh / "a.txt").write_text("old")
+    folder.rename(tmp_path / ".set.old")
+    with pytest.raises(RuntimeError), atomic_folder(folder):
+        raise RuntimeError
+    assert (folder / "a.txt").read_text() == "old"
+
+
+def test_files_are_on_disk_before_they_appear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+
+    def note(path: Path) -> None:
+        flushed.append(
+            path.name if path != tmp_path else f"folder with {sorted(p.name for p in path.iterdir())}"
+        )
+
+    monkeypatch.setattr(storage, "_fsync", note)
+    write_json(tmp_path / "a.json", {"x": 1})
+    assert [name.endswith(".partial") for name in flushed] == [True, False]
+    assert flushed[1] == "folder with ['a.json']"
+
+
+def test_tables_and_arrays(tmp_path: Path) -> None:
+    write_csv(tmp_path / "a.csv", ["name", "n"], [{"name": 'a "b", c', "n": 1, "other": 2}, {"n": 2}])
+    assert (tmp_path / "a.csv").read_text() == 'name,n\n"a ""b"", c",1\n,2\n'
+    write_npy(tmp_path / "a.npy", np.arange(3))
+    assert np.load(tmp_path / "a.npy", allow_pickle=False).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="allow_pickle"):
+        write_npy(tmp_path / "b.npy", np.array([{}], dtype=object))
+    assert not (tmp_path / "b.npy").exists()

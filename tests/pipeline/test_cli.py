@@ -1,0 +1,95 @@
+"""What the commands of ``hero-pipeline`` say and remember."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from hero_core.cli import EXIT_QUARANTINED
+from hero_core.errors import ConfigError, InputError
+from hero_core.training_set import TrainingSet
+from pipeline.cli import app
+from tests.pipeline.conftest import make_source, make_video, save_motion, standing_motion
+
+
+def invoke(words: Sequence[object], status: int = 0) -> str:
+    result = CliRunner().invoke(app, [str(word) for word in words], catch_exceptions=False)
+    assert result.exit_code == status, result.output
+    return result.output
+
+
+@pytest.fixture
+def motions(tmp_path: Path) -> Path:
+    """A folder of motions: three sound ones, four too long ones, one that is none."""
+    for index in range(7):
+        frames = 40 if index < 3 else 300 + index
+        save_motion(tmp_path / "motions" / f"{index}.npy", standing_motion(frames, index))
+    (tmp_path / "motions" / "text.npy").write_text("not an array")
+    return tmp_path / "motions"
+
+
+def test_extract_says_what_is_odd_and_what_is_lost(motions: Path, tmp_path: Path) -> None:
+    output = invoke(["extract", motions, tmp_path / "cache", "--workers", 1], EXIT_QUARANTINED)
+    assert "8 inputs: 7 extracted, 0 kept from before, 1 in quarantine" in output
+    (quarantined,) = [line for line in output.splitlines() if "quarantined 1 x" in line]
+    assert "text.npy" in quarantined
+    (warning,) = [line for line in output.splitlines() if "warning 4 x" in line]
+    assert "cropped" in warning
+    assert all(f"{index}.npy" in warning for index in (3, 4, 5))
+    assert warning.endswith(", ...")
+
+
+def test_motions_alone_from_folder_to_training_set(motions: Path, tmp_path: Path) -> None:
+    (motions / "text.npy").unlink()
+    invoke(["extract", motions, tmp_path / "cache", "--workers", 1])
+    invoke(["build-pairs", motions, "--features", tmp_path / "cache", "--out", tmp_path / "set"])
+    assert TrainingSet(tmp_path / "set").identity is None
+    assert "all as the manifest says" in invoke(["verify", tmp_path / "set"])
+
+
+def test_extract_remembers_columns_and_roots_for_build_pairs(tmp_path: Path) -> None:
+    root = make_source(tmp_path / "s", videos=4)
+    text = (root / "pairs.csv").read_text()
+    (root / "pairs.csv").write_text(text.replace("video,motion,", "clip,dance,", 1))
+    elsewhere = tmp_path / "elsewhere" / "videos"
+    elsewhere.mkdir(parents=True)
+    (root / "videos" / "00.mp4").rename(elsewhere / "00.mp4")
+    with pytest.raises(InputError, match="--column video=clip"):
+        invoke(["extract", root, tmp_path / "cache"])
+    named = ["--column", "video=clip", "--column", "motion=dance", "--root", tmp_path / "elsewhere"]
+    invoke(["extract", root, tmp_path / "cache", "--workers", 1, *named])
+    invoke(["build-pairs", root, "--features", tmp_path / "cache", "--out", tmp_path / "set"])
+    assert len(TrainingSet(tmp_path / "set").rows) == 4
+
+
+def test_wrong_rates_and_units_are_mended_by_their_options(tmp_path: Path) -> None:
+    for index in range(3):
+        save_motion(tmp_path / "m" / f"{index}.npy", (100 * standing_motion(90, index)).astype(np.float32))
+    output = invoke(["extract", tmp_path / "m", tmp_path / "cache", "--workers", 1], EXIT_QUARANTINED)
+    assert "--unit cm" in output
+    words = [
+        "extract",
+        tmp_path / "m",
+        tmp_path / "cache",
+        "--workers",
+        1,
+        "--unit",
+        "cm",
+        "--motion-fps",
+        30,
+    ]
+    assert "3 inputs: 3 extracted" in invoke(words)
+
+
+def test_version_and_help() -> None:
+    assert "hero-motion" in invoke(["--version"])
+    for command in ("extract", "build-pairs", "verify", "demo-data"):
+        assert "--help" in invoke([command, "--help"])
+
+
+def test_a_bad_column_option_says_its_form(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", 1)
+    with pytest.raises(ConfigError, match="FIELD=COLUMN"):
+        invoke(["extract", tmp_path, tmp_path / "out", "--column", "video"])

@@ -1,0 +1,60 @@
+"""What a worker brings back of one file: content, nothing new, or the reason why there is nothing."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from hero_core.storage import sha256_of_file
+from pipeline.decode.checks import DecodeLimits
+from pipeline.decode.video import DecodedClip
+from pipeline.motions import LoadedMotion, MotionConversion
+from pipeline.workers import Input, Outcome, convert_motion, decode_video
+from tests.pipeline.conftest import make_video, save_motion, standing_motion
+
+
+def decoded(path: Path, known: str | None = None) -> Outcome:
+    return decode_video(Input("k", path, path.name, "m", known), 16, 4, DecodeLimits(), False)
+
+
+def test_a_video_and_a_motion(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", 1)
+    outcome = decoded(tmp_path / "a.mp4")
+    assert isinstance(outcome.content, DecodedClip)
+    assert outcome.content.frames.shape == (4, 16, 16, 3)
+    status = (tmp_path / "a.mp4").stat()
+    assert (outcome.bytes, outcome.modified_ns) == (status.st_size, status.st_mtime_ns)
+    assert outcome.sha256 == sha256_of_file(tmp_path / "a.mp4")
+    save_motion(tmp_path / "a.npy", standing_motion(40, 1))
+    converted = convert_motion(Input("k", tmp_path / "a.npy", "a.npy", "m"), MotionConversion())
+    assert isinstance(converted.content, LoadedMotion)
+    assert converted.content.record.length == 39
+
+
+def test_known_content_is_not_read_again(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", 1)
+    known = sha256_of_file(tmp_path / "a.mp4")
+    assert decoded(tmp_path / "a.mp4", known).unchanged
+    assert decoded(tmp_path / "a.mp4", known).content is None
+    make_video(tmp_path / "a.mp4", 2)
+    assert decoded(tmp_path / "a.mp4", known).content is not None
+
+
+@pytest.mark.parametrize("kind", ["absent", "folder", "empty", "text"])
+def test_a_failure_is_a_value(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.mp4"
+    if kind == "folder":
+        path.mkdir()
+    elif kind != "absent":
+        path.write_bytes(b"" if kind == "empty" else b"not a video")
+    outcome = decoded(path)
+    assert outcome.content is None
+    assert outcome.stage == "open"
+    assert outcome.reason
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+    make_video(tmp_path / "a.mp4", 1)
+    (tmp_path / "a.mp4").chmod(0)
+    assert "denied" in str(decoded(tmp_path / "a.mp4").reason)

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+from trainer.eval.metrics import confidence_interval, fid
+from trainer.eval.protocol import Embedded, EvaluationConfig, Repeat
+from trainer.eval.scores import diversity_pairs, round_trip, score, summarise
+
+CONFIG = EvaluationConfig(multimodality_generations=4, multimodality_pairs=3)
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(0)
+
+
+def _embedded(rng, motions=()):
+    return Embedded(list(motions), rng.normal(size=(30, 3)).astype(np.float32))
+
+
+def test_diversity_draws_the_official_numbers_of_pairs():
+    assert [diversity_pairs(count, CONFIG) for count in (5, 300, 301)] == [5, 13, 300]
+    assert diversity_pairs(50, EvaluationConfig(diversity_pairs=40)) == 40
+
+
+def test_a_repeat_is_scored_on_the_pairs_of_the_set_alone(rng):
+    real, reactions = _embedded(rng), _embedded(rng)
+    several = rng.normal(size=(2, 4, 3))
+    repeat = Repeat(reactions, np.array([1, 25]), several, rng)
+    rows = np.arange(20)
+    scores = score(repeat, real, rows, CONFIG)
+    assert scores["fid"] == fid(real.embeddings[:20], reactions.embeddings[:20])
+    broken = several.copy()
+    broken[1] += 100 * np.arange(4)[:, None]  # of pair 25, which is not in the set
+    again = Repeat(reactions, np.array([1, 25]), broken, rng)
+    assert score(again, real, rows, CONFIG)["multimodality"] < 10
+    assert score(again, real, np.arange(30), CONFIG)["multimodality"] > 10
+    assert "multimodality" not in score(repeat, real, np.arange(2, 20), CONFIG)
+
+
+def test_every_metric_is_summed_up_over_the_repeats_that_measured_it():
+    found = summarise([{"fid": 1.0}, {"fid": 3.0, "multimodality": 5.0}])
+    assert found["fid"] == (*confidence_interval([1.0, 3.0]), [1.0, 3.0])
+    assert found["multimodality"] == (5.0, 0.0, [5.0])
+
+
+def test_the_round_trip_of_equal_motions_has_no_error(rng, data):
+    motions = [sample.motion[:8] for sample in data.held_out("test")]
+    real = Embedded(motions, rng.normal(size=(len(motions), 3)))
+    rows = np.arange(len(motions))
+    same = round_trip(real, real, rows)
+    assert same == (pytest.approx(0, abs=1e-9), 0)
+    raised = [motion.copy() for motion in motions]
+    for motion in raised:
+        motion[:, 5] += 0.22  # height of joint 1, one of 22
+    assert round_trip(real, Embedded(raised, real.embeddings), rows).mpjpe_m == pytest.approx(0.01)

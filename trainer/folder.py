@@ -1,0 +1,138 @@
+"""``RUN/{part}``: settings, description, log, checkpoints. A finished folder explains itself.
+
+config.json         every setting, as given
+run.json            what ran: versions, data, device, counts, identity; and how it ended
+log.jsonl           losses and validation metrics
+best.safetensors    checkpoint with the lowest validation metric
+last.safetensors    newest checkpoint
+state.safetensors   all that is needed to go on from there
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hero_core.config import parse_config
+from hero_core.errors import ConfigError, InputError
+from hero_core.runs import checkpoint_path, generator_of
+from hero_core.storage import atomic_folder, read_json, remove_partial_files, write_json
+from trainer.config import (
+    DEFAULT_GENERATOR,
+    TrainConfig,
+    load_train_config,
+    preset_of,
+    train_config_class,
+    trainable,
+)
+
+FINISHED = "finished"
+
+
+class PartFolder:
+    """Where one part of a run keeps its files."""
+
+    def __init__(self, run: Path, name: str) -> None:
+        self.name = name
+        self.path = run / name
+        self.best = checkpoint_path(run, name, "best")
+        self.last = checkpoint_path(run, name, "last")
+        self.state = self.path / "state.safetensors"
+        self.log = self.path / "log.jsonl"
+        self.tensorboard = self.path / "tensorboard"
+        self._config = self.path / "config.json"
+        self._description = self.path / "run.json"
+
+    def prepare(self, resume: bool) -> None:
+        """Make sure that starting here destroys nothing.
+
+        Raises:
+            InputError: something is here already and ``resume`` was not asked for.
+        """
+        if not resume and self.path.exists() and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path}: holds a run already; go on with --resume, or choose another --out"
+            )
+        remove_partial_files(self.path)
+
+    def describe(self, config: TrainConfig, description: Mapping[str, Any]) -> None:
+        """Write ``config.json`` and ``run.json``."""
+        write_json(self._config, config.model_dump(mode="json"))
+        write_json(self._description, {**description, FINISHED: False})
+
+    def note(self, **facts: Any) -> None:
+        """Add to ``run.json``."""
+        write_json(self._description, {**self.description(), **facts})
+
+    @property
+    def finished(self) -> bool:
+        """Whether it was trained to the end, or is of weights that were imported."""
+        return bool(self.description().get(FINISHED, self.best.exists()))
+
+    @property
+    def imported(self) -> bool:
+        """Whether it is of weights that were not trained here, so that nothing is known of how they were."""
+        return self.finished and "identity" not in self.description()
+
+    def stored_config(self) -> TrainConfig | None:
+        """The settings that this part was trained with."""
+        if not self._config.exists():
+            return None
+        values = read_json(self._config)
+        cls = train_config_class(values.get("generator", DEFAULT_GENERATOR))
+        return parse_config(cls, values, str(self._config))
+
+    def description(self) -> dict[str, Any]:
+        """What ``run.json`` says; empty before the first start."""
+        return read_json(self._description) if self._description.exists() else {}
+
+    def copy_from(self, other: "PartFolder") -> None:
+        """Become a copy of another run's part, which says so."""
+        with atomic_folder(self.path) as fresh:
+            shutil.copytree(
+                other.path, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tensorboard")
+            )
+            taken = {**other.description(), "taken_from": str(other.path.resolve()), FINISHED: True}
+            write_json(fresh / self._description.name, taken)
+
+
+def settings_for(
+    name: str,
+    out: Path,
+    generator: str | None = None,
+    preset: str | None = None,
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    parts_from: Path | None = None,
+) -> tuple[TrainConfig, dict[str, Any]]:
+    """Settings for a part of a run, and where they come from.
+
+    Without a preset they start from those of the run, or of the run that parts are taken from, if there is one.
+
+    Raises:
+        ConfigError: the run is of another generator, or a setting is unknown or impossible.
+        InputError: there is no run to take parts from.
+    """
+    kind = generator_of(out)
+    if kind is not None and generator not in (None, kind):
+        raise ConfigError(f"{out}: a run of {kind}, not of {generator}; choose another --out")
+    if parts_from is not None and generator_of(parts_from) is None:
+        raise InputError(f"{parts_from}: no run here to take parts from")
+    generator = kind or generator
+    origin = {"preset": None, "file": str(file.resolve()) if file else None, "overrides": list(overrides)}
+    for run in filter(None, (out, parts_from)) if preset is None else ():
+        for folder in _folders(run, name):
+            stored = folder.stored_config()
+            if stored is not None and generator in (None, stored.generator):
+                config = load_train_config(generator, None, file, overrides, stored)
+                before = folder.description().get("settings_from") or {}
+                lines = [*before.get("overrides", []), *overrides]
+                return config, {**before, "overrides": lines, **({"file": origin["file"]} if file else {})}
+    config = load_train_config(generator, preset, file, overrides)
+    return config, {**origin, "preset": preset_of(config.generator, preset)}
+
+
+def _folders(run: Path, name: str) -> list[PartFolder]:
+    """Of a run the part's folder, then those of the other parts; none where there is no run."""
+    kind = generator_of(run)
+    return [] if kind is None else [PartFolder(run, each) for each in (name, *trainable(kind))]
