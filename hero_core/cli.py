@@ -78,13 +78,26 @@ def _bar(title: str) -> Iterator[Report]:
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=None, rate="", note="")
-        started = time.monotonic()
+        rate = _Rate()
 
         def report(done: int, total: int, note: str = "") -> None:
-            rate = done / max(time.monotonic() - started, 1e-9)
-            bar.update(task, completed=done, total=total, rate=f"{rate:.1f}/s", note=note)
+            bar.update(task, completed=done, total=total, rate=f"{rate.of(done):.1f}/s", note=note)
 
         yield report
+
+
+class _Rate:
+    """Things per second since the first report, so that what an earlier run did does not count."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+
+    def of(self, done: int) -> float:
+        """The rate now that ``done`` are done; 0 at the first report."""
+        now = time.monotonic()
+        self._first = self._first or (done, now)
+        before, began = self._first
+        return (done - before) / max(now - began, 1e-9)
 
 
 class _PlainLines:
@@ -92,15 +105,14 @@ class _PlainLines:
 
     def __init__(self, title: str) -> None:
         self._title = title
-        self._started = time.monotonic()
-        self._last = self._started - PLAIN_LINE_SECONDS
+        self._rate = _Rate()
+        self._last = time.monotonic() - PLAIN_LINE_SECONDS
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
+        now, rate = time.monotonic(), self._rate.of(done)
         if done < total and now - self._last < PLAIN_LINE_SECONDS:
             return
         self._last = now
-        rate = done / max(now - self._started, 1e-9)
-        left = f"{(total - done) / rate:.0f} s left" if rate > 0 else "time left unknown"
-        line = f"{self._title}: {done}/{total}, {rate:.1f}/s, {left} {note}".rstrip()
+        speed = f", {rate:.1f}/s, {(total - done) / rate:.0f} s left" if rate > 0 else ""
+        line = f"{self._title}: {done}/{total}{speed} {note}".rstrip()
         console.print(line, highlight=False, markup=False, soft_wrap=True)

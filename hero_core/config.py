@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,9 +14,18 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 
 
 class Config(BaseModel):
-    """Base of every settings object."""
+    """Base of every settings object.
+
+    ``official_values`` are the settings that reproduce a quirk of the official release, with the value that does so.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    official_values: ClassVar[Mapping[str, Any]] = {}
+
+    def official_choices(self) -> dict[str, bool]:
+        """Which quirks of the official release these settings reproduce."""
+        return {name: bool(getattr(self, name) == value) for name, value in self.official_values.items()}
 
 
 def parse_config(cls: type[ConfigT], values: Mapping[str, Any], origin: str) -> ConfigT:

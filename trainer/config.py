@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from pydantic import Field, create_model, model_validator
 
@@ -102,6 +102,8 @@ class TrainConfig(Config):
         workers: processes that read batches ahead; 0 reads in the training process. Never changes a number.
         tensorboard: also write event files.
     """
+
+    official_values: ClassVar[Mapping[str, Any]] = {"selection": "official-test", "feat_bias": 25.0}
 
     generator: str = DEFAULT_GENERATOR
     seed: int = Field(3407, ge=0)

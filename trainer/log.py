@@ -21,7 +21,7 @@ class TrainingLog:
             ConfigError: TensorBoard is set and is not installed.
         """
         self._path = path
-        kept = [line for line in _lines(path) if line["step"] <= start_step]
+        kept = [line for line in read_log(path) if line["step"] <= start_step]
         write_text(path, "".join(_text(line) for line in kept))
         self._board = _open_tensorboard(tensorboard, start_step) if tensorboard else None
 
@@ -40,11 +40,7 @@ class TrainingLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """All lines of a log."""
-    return _lines(path)
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a log."""
     if not path.exists():
         return []
     whole = (

@@ -243,6 +243,11 @@ def _description(run: Run, request: Request) -> dict[str, Any]:
         "settings_from": dict(request.settings_from),
         "identity": dict(run.identity),
         **run.metadata,
+        "official_behaviour": {
+            **request.config.official_choices(),
+            **run.training.official_choices(),
+            **run.network.config.official_choices(),
+        },
         "data_folder": str(request.data.folder.resolve()),
         "counts": dict(run.batches.counts),
         "steps_per_epoch": run.batches.order.steps_per_epoch,

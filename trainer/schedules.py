@@ -1,5 +1,8 @@
 """The learning rate as a pure function of the step."""
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from pydantic import Field
 
 from hero_core.config import Config
@@ -18,6 +21,8 @@ class ScheduleConfig(Config):
         milestone_delay_steps: how much later than written the milestones act. The official tokenizer training counts
             them from the last step of the warm-up: 19 for the paper's 20.
     """
+
+    official_values: ClassVar[Mapping[str, Any]] = {"official_warmup": True}
 
     lr: float = Field(2e-4, gt=0)
     warmup_steps: int = Field(0, ge=0)

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
@@ -86,20 +87,6 @@ def load_network(path: Path, cls: type[NetworkT]) -> tuple[NetworkT, Origin]:
     return network.eval(), Origin(path, hashlib.sha256(data).hexdigest(), header["metadata"])
 
 
-def read_origin(path: Path, kind: str | None = None) -> Origin:
-    """Where a checkpoint comes from, without its tensors.
-
-    Raises:
-        WeightsError: no checkpoint there, damaged, of another version, or not of the ``kind`` asked for.
-    """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no checkpoint here")
-    header = read_header(path)
-    _check_header(header, path, kind)
-    with path.open("rb") as file:
-        return Origin(path, hashlib.file_digest(file, "sha256").hexdigest(), header["metadata"])
-
-
 def pack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
     """Tensors and a JSON header as the bytes of a safetensors file; equal contents give equal bytes."""
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -136,29 +123,29 @@ def read_header(path: Path) -> dict[str, Any]:
         raise WeightsError(f"{path}: damaged, or not a file of this program: {error}") from None
 
 
-def _check_header(header: Mapping[str, Any], path: Path, kind: str | None) -> None:
+def _check_header(header: Mapping[str, Any], path: Path, kind: str) -> None:
     if header.get("schema") != SCHEMA:
         raise WeightsError(f"{path}: checkpoint of version {header.get('schema')!r}, expected {SCHEMA!r}")
-    if kind is not None and header.get("kind") != kind:
+    if header.get("kind") != kind:
         raise WeightsError(f"{path}: holds a {header.get('kind')!r} model, expected {kind!r}")
 
 
-def require_state(expected: Mapping[str, Tensor], given: Mapping[str, Tensor], origin: Path | str) -> None:
+def require_state(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: Path | str) -> None:
     """Refuse tensors whose names and shapes are not exactly those expected.
 
     Raises:
         WeightsError: listing the names that are missing, unexpected, or of another shape; ``origin`` is named.
     """
     reshaped = [
-        f"{name} {tuple(given[name].shape)} instead of {tuple(expected[name].shape)}"
-        for name in sorted(expected.keys() & given.keys())
-        if given[name].shape != expected[name].shape
+        f"{name} {tuple(tensors[name].shape)} instead of {tuple(expected[name].shape)}"
+        for name in sorted(expected.keys() & tensors.keys())
+        if tensors[name].shape != expected[name].shape
     ]
     problems = [
         f"{len(names)} {what}: {shorten(names)}"
         for what, names in (
-            ("missing", sorted(expected.keys() - given.keys())),
-            ("unexpected", sorted(given.keys() - expected.keys())),
+            ("missing", sorted(expected.keys() - tensors.keys())),
+            ("unexpected", sorted(tensors.keys() - expected.keys())),
             ("of another shape", reshaped),
         )
         if names
@@ -179,6 +166,7 @@ def library_versions() -> dict[str, str]:
     return {name: _version(name) for name in names}
 
 
+@cache
 def _version(name: str) -> str:
     try:
         return version(name)

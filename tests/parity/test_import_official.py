@@ -10,7 +10,7 @@ import torch
 from hero_core.errors import HeroError, InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import VideoFeatures
-from hero_core.models.checkpoint import read_origin
+from hero_core.models.checkpoint import read_header
 from hero_core.models.generators.hero import Hero
 from hero_core.models.tc_clip.weights import load_tc_clip
 from hero_core.official.find import KINDS, Candidate, find_candidates, tokenizer_folder
@@ -124,12 +124,12 @@ def test_one_model_folder_and_one_file_know_their_tokenizer(
     (masked,) = (candidate for candidate in found if candidate.path == masked_file)
     if not tokenizer_folder(masked).is_dir():
         pytest.skip(f"{masked.options_path}: names a tokenizer that is not in this set of fixtures")
-    expected = read_origin(checkpoint_path(run, "masked")).metadata[ENCODED_BY_KEY]
+    expected = read_header(checkpoint_path(run, "masked"))["metadata"][ENCODED_BY_KEY]
     for number, src in enumerate((masked_file, masked.folder)):
         report = import_official(src, tmp_path / str(number))
         assert kinds(report) == {"masked"}
-        imported = read_origin(checkpoint_path(tmp_path / str(number), "masked"))
-        assert imported.metadata[ENCODED_BY_KEY] == expected
+        imported = read_header(checkpoint_path(tmp_path / str(number), "masked"))
+        assert imported["metadata"][ENCODED_BY_KEY] == expected
 
 
 def test_latest_file_can_be_preferred(open_folder: Callable[[str], Any], tmp_path: Path) -> None:

@@ -150,3 +150,14 @@ def test_changes_are_those_that_concern_a_part():
 def test_stored_settings_come_back():
     config = load("demo", "ablation=no-iie", "masked.training.epochs=3")
     assert type(config).model_validate(config.model_dump(mode="json")) == config
+
+
+def test_the_official_release_s_quirks_are_named_and_off_by_default() -> None:
+    config = load_train_config("hero", "paper", None, ["masked.model.mask_over_padded=true"])
+    assert config.official_choices() == {"selection": False, "feat_bias": True}
+    assert config.section("masked").model.official_choices() == {
+        "guidance_keeps_frames": True,
+        "mask_over_padded": True,
+    }
+    assert config.section("rvq").model.official_choices() == {"code_reset": False}
+    assert config.section("rvq").training.official_choices() == {"official_warmup": False}

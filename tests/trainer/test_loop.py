@@ -13,7 +13,7 @@ from torch import nn
 from hero_core.config import Config
 from hero_core.errors import ConfigError
 from hero_core.models.base import Batch
-from hero_core.models.checkpoint import load_network, read_origin
+from hero_core.models.checkpoint import load_network, read_header
 from trainer.config import TrainingConfig
 from trainer.draws import Order
 from trainer.folder import PartFolder
@@ -90,7 +90,7 @@ def fit(path, settings=SETTINGS, report=quiet, poison=None, identity=None):
 
 
 def metadata(path, which="last"):
-    return read_origin(path / "line" / f"{which}.safetensors", "line").metadata
+    return read_header(path / "line" / f"{which}.safetensors")["metadata"]
 
 
 def weights(path, which="last"):

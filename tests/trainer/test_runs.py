@@ -7,11 +7,11 @@ import torch
 
 from hero_core.errors import ConfigError, FingerprintError, InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.models.checkpoint import load_network, read_origin
+from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.generators.hero import MaskedTransformer, ResidualTransformer
 from hero_core.models.tokenizers.rvq import RvqTokenizer
 from hero_core.runs import ENCODED_BY_KEY, generator_of, load_evaluator, load_run
-from hero_core.storage import read_json, write_json
+from hero_core.storage import read_json, sha256_of_file, write_json
 from hero_core.training_set import TrainingSet
 from trainer.folder import PartFolder, settings_for
 from trainer.log import read_log
@@ -86,7 +86,7 @@ def test_sizes_come_from_the_tokenizer_and_the_data(whole_run):
 def test_checkpoints_say_which_tokenizer_and_data(whole_run, data_folder):
     tokenizer = best(whole_run, "rvq", RvqTokenizer)
     for name in ("masked", "residual"):
-        metadata = read_origin(whole_run / name / "best.safetensors").metadata
+        metadata = read_header(whole_run / name / "best.safetensors")["metadata"]
         assert metadata[ENCODED_BY_KEY] == sha256_of_tensors(tokenizer.state_dict())
         assert metadata["data"]["fingerprint"] == TrainingSet(data_folder).fingerprint
         assert (metadata["seed"], metadata["selection"]) == (3407, "validation")
@@ -133,7 +133,7 @@ def test_what_does_not_concern_a_finished_part_may_change(whole_run, train_tiny,
 def test_more_steps_extend_a_finished_part(tmp_path, whole_run, train_tiny):
     run = shutil.copytree(whole_run, tmp_path / "run")
     assert train_tiny("rvq", run, "rvq.training.steps=10", resume=True)
-    assert read_origin(run / "rvq" / "last.safetensors").metadata["step"] == 10
+    assert read_header(run / "rvq" / "last.safetensors")["metadata"]["step"] == 10
     assert read_json(run / "rvq" / "run.json")["steps"] == 10
     train_tiny("rvq", tmp_path / "long", "rvq.training.steps=10")
     one, other = (
@@ -222,7 +222,7 @@ def test_fine_tuning_keeps_the_loaded_codes_and_statistics(tmp_path, whole_run, 
     initial = read_json(run / "rvq" / "run.json")["initial_weights"]
     assert initial == {
         "path": str(whole_run / "rvq" / "best.safetensors"),
-        "sha256": read_origin(whole_run / "rvq" / "best.safetensors").sha256,
+        "sha256": sha256_of_file(whole_run / "rvq" / "best.safetensors"),
     }
 
 

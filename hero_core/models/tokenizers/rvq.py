@@ -1,6 +1,7 @@
 """The motion tokenizer: convolutions around residual vector quantisation (paper, section 3.2)."""
 
-from typing import ClassVar, Literal, NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from pydantic import Field
@@ -39,6 +40,8 @@ class RvqConfig(Config):
         local_position_weight: of the extra loss on local joint positions.
         commitment_weight: of the commitment loss (beta in Eq. 1).
     """
+
+    official_values: ClassVar[Mapping[str, Any]] = {"code_reset": "official"}
 
     motion_dim: int = Field(MOTION_DIM, ge=1)
     width: int = Field(512, ge=1)

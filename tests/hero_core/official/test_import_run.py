@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hero_core.errors import InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.models.checkpoint import read_origin
+from hero_core.models.checkpoint import read_header
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero import Hero
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
@@ -253,5 +253,5 @@ def test_the_video_encoder_arrives_as_it_was(tmp_path: Path) -> None:
 def test_a_checkpoint_says_where_it_comes_from(checkpoints: Path, tmp_path: Path) -> None:
     import_official(checkpoints, tmp_path / "run")
     for part in ("rvq", "masked", "residual"):
-        metadata = read_origin(checkpoint_path(tmp_path / "run", part)).metadata
+        metadata = read_header(checkpoint_path(tmp_path / "run", part))["metadata"]
         assert metadata.keys() >= {"imported_from", "source_sha256"}

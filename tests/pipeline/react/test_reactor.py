@@ -13,7 +13,7 @@ from hero_core.cache import Cache
 from hero_core.errors import FingerprintError, HeroError, InputError, WeightsError
 from hero_core.fingerprint import EncoderIdentity, sha256_of_tensors
 from hero_core.models.base import VideoFeatures
-from hero_core.models.checkpoint import read_origin, save_network
+from hero_core.models.checkpoint import save_network
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
@@ -21,6 +21,7 @@ from hero_core.motion.bvh import read_bvh
 from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.runs import ENCODED_BY_KEY, checkpoint_path, describe_run
+from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.decode.video import decode_clip, read_frames, write_mp4
 from pipeline.encoders import Encoder, random_tc_clip
@@ -120,7 +121,7 @@ def test_writes_numbers_that_load_without_pickle(files, run):
     sha256 = dict(provenance["weights_sha256"])
     tower = random_tc_clip(5, torch.device("cpu"), torch.float32, TINY).model
     assert sha256.pop("encoder") == sha256_of_tensors(tower.state_dict())
-    assert sha256 == {name: read_origin(checkpoint_path(run, name)).sha256 for name in PARTS}
+    assert sha256 == {name: sha256_of_file(checkpoint_path(run, name)) for name in PARTS}
     assert len(provenance["sampled_seconds"]) == 16
 
 

@@ -1,7 +1,8 @@
 """The masked transformer: base-layer motion tokens from a video, filled in over a few steps (paper, section 3.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,11 @@ class MaskedConfig(TransformerConfig):
         mask_over_padded: count the masked tokens over the padded length, as the official release does, so that short
             samples sometimes train on no token. False counts over each sample's own length, and masks at least one.
     """
+
+    official_values: ClassVar[Mapping[str, Any]] = {
+        **TransformerConfig.official_values,
+        "mask_over_padded": True,
+    }
 
     mask_over_padded: bool = False
 

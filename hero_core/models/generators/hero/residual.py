@@ -1,7 +1,8 @@
 """The residual transformer: the tokens of the finer quantizer layers, one layer after another (paper, section 3.3)."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -42,6 +43,11 @@ class ResidualConfig(TransformerConfig):
         allow_pad_class: let [PAD] be drawn before a motion's end, as the official release does (the decoder then gets
             a zero code there). False never draws it.
     """
+
+    official_values: ClassVar[Mapping[str, Any]] = {
+        **TransformerConfig.official_values,
+        "allow_pad_class": True,
+    }
 
     quantizers: int = Field(default=6, ge=2)
     share_weights: bool = False

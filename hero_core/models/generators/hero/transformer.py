@@ -1,7 +1,8 @@
 """What HERO's two transformers share: a decoder over motion tokens that watches a video (paper, section 3.3)."""
 
 import math
-from typing import NamedTuple, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -39,6 +40,8 @@ class TransformerConfig(Config):
         guidance_keeps_frames: dropping the condition drops only the condition token, and units still see the frames,
             as in the official release. False drops the frames too, in training and in guidance.
     """
+
+    official_values: ClassVar[Mapping[str, Any]] = {"guidance_keeps_frames": True}
 
     codebook_size: PositiveInt = 512
     code_dim: PositiveInt = 512
