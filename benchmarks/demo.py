@@ -19,11 +19,11 @@ NEW_CLIP_SEED = 1
 
 def commands(out: Path) -> list[list[str]]:
     """What the demo types, in order; the last one still lacks the new clip's path."""
-    source, features, data, run = (str(out / name) for name in ("minivimo", "features", "data", "run"))
+    source, cache, data, run = (str(out / name) for name in ("minivimo", "cache", "data", "run"))
     return [
         ["hero-pipeline", "demo-data", source, "--clips", str(CLIPS)],
-        ["hero-pipeline", "extract", source, features],
-        ["hero-pipeline", "build-pairs", source, "--features", features, "--out", data],
+        ["hero-pipeline", "extract", source, cache],
+        ["hero-pipeline", "build-pairs", source, "--features", cache, "--out", data],
         ["hero-train", "all", data, "--out", run, "--preset", "demo"],
         ["hero-eval", "metrics", run, "--data", data, "--protocol", "quick"],
         ["hero-pipeline", "demo-data", str(out / "new"), "--clips", "1", "--seed", str(NEW_CLIP_SEED)],

@@ -265,3 +265,12 @@ def test_plain_libraries_read_the_shards(tmp_path: Path, tiny_encoder: Encoder, 
 
 
 NAMES = ("frames", "global", "timestamps_seconds", "motion")
+
+
+def test_the_datasets_library_reads_the_tars(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    datasets = pytest.importorskip("datasets")
+    build(make_source(tmp_path / "s", videos=4), tmp_path, tiny_encoder)
+    files = sorted(map(str, (tmp_path / "data" / "shards").glob("*.tar")))
+    loaded = datasets.load_dataset("webdataset", data_files={"all": files}, split="all", streaming=True)
+    lengths = {row["key"]: row["length"] for row in rows_of(tmp_path)}
+    assert {sample["__key__"]: len(sample["motion.npy"]) for sample in loaded} == lengths
