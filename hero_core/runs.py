@@ -64,13 +64,15 @@ def generator_of(run: Path) -> str | None:
     if not path.is_file():
         if any(run.glob("*/best/checkpoint.json")):
             raise ManifestError(
-                f"{run}: a run of an earlier version, which this program does not read; train anew"
+                f"{run}: a run of an earlier version, which this program does not read; train it anew: "
+                "hero-train all DATA --out OTHER_RUN"
             )
         return None
     description = read_json(path)
     if description.get("schema") != SCHEMA:
         raise ManifestError(
-            f"{path}: run of version {description.get('schema')!r}, this program reads {SCHEMA!r}; train anew"
+            f"{path}: run of version {description.get('schema')!r}, this program reads {SCHEMA!r}; train it anew: "
+            "hero-train all DATA --out OTHER_RUN"
         )
     return str(description["generator"])
 

@@ -147,7 +147,7 @@ def test_what_was_noted_of_a_run_stays(tmp_path: Path) -> None:
 
 def test_runs_of_other_versions_and_unknown_generators_are_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "run.json", {"schema": "hero-run/1", "generator": "hero"})
-    with pytest.raises(ManifestError, match="version 'hero-run/1'.*train anew"):
+    with pytest.raises(ManifestError, match="version 'hero-run/1'.*train it anew: hero-train all"):
         generator_of(tmp_path)
     describe_run(tmp_path, "nobody")
     with pytest.raises(ConfigError, match="no generator is called 'nobody'"):
@@ -155,5 +155,5 @@ def test_runs_of_other_versions_and_unknown_generators_are_refused(tmp_path: Pat
     old = tmp_path / "old"
     (old / "rvq" / "best").mkdir(parents=True)
     (old / "rvq" / "best" / "checkpoint.json").write_text("{}")
-    with pytest.raises(ManifestError, match="earlier version.*train anew"):
+    with pytest.raises(ManifestError, match="earlier version.*train it anew: hero-train all"):
         load_run(old)
