@@ -19,7 +19,7 @@ from hero_core.motion.statistics import MotionStatistics
 from hero_core.progress import Progress, silent
 from hero_core.records import SPLITS, FeatureRecord, Pair, Split
 from hero_core.shards import open_writer
-from hero_core.storage import atomic_folder, read_json, sha256_of_file, write_csv
+from hero_core.storage import TEMPORARY_SUFFIX, atomic_folder, read_json, sha256_of_file, write_csv
 from hero_core.training_set import (
     DATASET_FILE,
     QUARANTINE_FILE,
@@ -111,8 +111,10 @@ def build_pairs(
     try:
         splits = _split(usable, config, state)
     except InputError as error:
-        _write_quarantine(out, lost)
-        raise InputError(f"{error}; what is missing and why: {out / QUARANTINE_LIST}") from None
+        # A training set that stands there keeps the list that belongs to it.
+        folder = out.with_name(f"{out.name}-failed") if (out / DATASET_FILE).is_file() else out
+        _write_quarantine(folder, lost)
+        raise InputError(f"{error}; what is missing and why: {folder / QUARANTINE_LIST}") from None
     with atomic_folder(out) as fresh:
         rows = _write_shards(fresh, usable, splits, cache, config, report)
         write_manifest(fresh, rows)
@@ -135,8 +137,12 @@ def _settings(source: Source, config: PairsConfig) -> dict[str, Any]:
 
 def _check_output(out: Path, settings: Mapping[str, Any], config: PairsConfig) -> None:
     """Refuse to replace what is not a training set, or one of other settings that was not to be replaced."""
-    names = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if not names or names == {QUARANTINE_LIST, QUARANTINE_FILE}:  # of a run that failed
+    found = {path.name for path in out.iterdir()} if out.is_dir() else set()
+    names = {name for name in found if not name.endswith(TEMPORARY_SUFFIX)}
+    if names <= {
+        QUARANTINE_LIST,
+        QUARANTINE_FILE,
+    }:  # empty, or of a run that failed or was killed while it did
         return
     if DATASET_FILE not in names:
         raise InputError(f"{out}: not empty and not a training set; name another output folder")

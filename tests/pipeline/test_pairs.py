@@ -194,6 +194,27 @@ def test_a_failed_run_leaves_its_list_and_says_why_every_pair_is_missing(
     assert build(root, tmp_path, tiny_encoder).lost == 0  # what the failed run left is no obstacle
 
 
+def test_a_failed_run_leaves_a_standing_training_set_as_it_is(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    root = make_source(tmp_path / "s", videos=3)
+    build(root, tmp_path, tiny_encoder)
+    before = {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()}
+    for path in (root / "motions").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(InputError, match="data-failed/quarantine.csv"):
+        build(root, tmp_path, tiny_encoder)
+    assert {path: path.read_bytes() for path in (tmp_path / "data").rglob("*") if path.is_file()} == before
+    assert (tmp_path / "data-failed" / "quarantine.csv").is_file()
+
+
+def test_what_a_run_killed_while_it_failed_leaves_is_no_obstacle(
+    tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "quarantine.parquet").write_bytes(b"")
+    (tmp_path / "data" / ".quarantine.csv.7.partial").write_bytes(b"")
+    build(make_source(tmp_path / "s", videos=3), tmp_path, tiny_encoder)
+
+
 def test_keys_that_match_nothing_are_named_from_either_side(tmp_path: Path, tiny_encoder: Encoder) -> None:
     build(make_source(tmp_path / "s" / "inner", videos=3), tmp_path, tiny_encoder)
     table = (tmp_path / "s" / "inner" / "pairs.csv").read_text()
