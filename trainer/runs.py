@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +117,12 @@ def take_part(name: str, request: Request, other: Path, only_same: bool) -> bool
 def _would_be_the_same(theirs: PartFolder, request: Request) -> bool:
     if theirs.imported:
         return False
+    recorded = theirs.description()
+    initial = recorded.get(INITIAL_WEIGHTS)
+    if initial is not None and request.finetune is None:  # fine-tuned there, so from the same weights here
+        request = replace(request, finetune=Path(initial["path"]))
     with reproducible(request.config.seed, request.device):
         run, _ = _ready(theirs.name, request)
-    recorded = theirs.description()
     return bool(recorded["identity"] == run.identity and recorded["steps"] == run.total_steps)
 
 

@@ -267,6 +267,13 @@ def test_an_ablation_takes_the_parts_that_would_come_out_the_same(
     assert loaded.masked.config.use_die is loaded.residual.config.use_die is (ablation != "no-die")
 
 
+def test_a_fine_tuned_tokenizer_is_taken_without_naming_its_start_again(tmp_path, whole_run, train_tiny):
+    train_tiny("rvq", tmp_path / "tuned", finetune=whole_run)
+    request = train_tiny.request(tmp_path / "new")
+    assert take_part("rvq", request, tmp_path / "tuned", only_same=True)
+    assert read_json(tmp_path / "new" / "rvq" / "run.json")["taken_from"] == str(tmp_path / "tuned" / "rvq")
+
+
 @pytest.mark.parametrize("override", ["seed=1", "rvq.training.lr=0.5", "rvq.training.steps=5", "feat_bias=2"])
 def test_a_part_that_would_come_out_otherwise_is_not_taken(tmp_path, whole_run, train_tiny, override):
     assert not take_part("rvq", train_tiny.request(tmp_path / "run", override), whole_run, only_same=True)
