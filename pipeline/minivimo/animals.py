@@ -2,8 +2,9 @@
 
 import math
 
-from pipeline.minivimo.canvas import Canvas, Point, shade
+from pipeline.minivimo.canvas import Canvas, shade
 from pipeline.minivimo.look import Colour
+from pipeline.minivimo.view import Point
 
 _DARK: Colour = (34, 28, 26)
 _TONGUE: Colour = (226, 110, 118)

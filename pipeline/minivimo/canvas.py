@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 
 from pipeline.minivimo.look import Colour
-
-Point = tuple[float, float]
+from pipeline.minivimo.view import Point
 
 _SHIFT = 4  # fractional bits of OpenCV's fixed-point coordinates
 _ONE = 1 << _SHIFT

@@ -2,53 +2,13 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
-from pipeline.minivimo.canvas import Canvas, Point, shade
+from pipeline.minivimo.canvas import Canvas, shade
 from pipeline.minivimo.look import Colour, Look
+from pipeline.minivimo.view import Face, Figure, Point
 
 _HEAD = 0.135  # head radius; all sizes here are shares of the figure's height
 _UPPER_ARM, _FORE_ARM = 0.185, 0.175
-HANGING: Point = (0.05, -0.335)
-
-
-@dataclass(frozen=True)
-class Face:
-    """-1..1 each: brows slant inwards (anger) or lift, mouth turns up or down, and how far it is open."""
-
-    slant: float = 0.0
-    smile: float = 0.0
-    open: float = 0.0
-    blush: float = 0.0
-
-    def faded(self, share: float) -> "Face":
-        """The same expression at `share` of its strength."""
-        return Face(self.slant * share, self.smile * share, self.open * share, self.blush * share)
-
-
-NEUTRAL = Face()
-ANGRY = Face(slant=1.0, smile=-1.0, open=0.35, blush=0.0)
-HAPPY = Face(slant=0.0, smile=1.0, open=1.0, blush=1.0)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A standing person.
-
-    `hands` are (left in the picture, right in the picture): outwards and up from the shoulder, in figure
-    heights. `hand_sizes` grow when a hand comes towards the camera.
-    """
-
-    x: float
-    feet_y: float
-    height: float
-    face: Face = NEUTRAL
-    hands: tuple[Point, Point] = (HANGING, HANGING)
-    hand_sizes: tuple[float, float] = (1.0, 1.0)
-    open_palms: bool = False
-    bow: float = 0.0
-    walk_phase: float = 0.0
-    walk_swing: float = 0.0
 
 
 def draw_figure(canvas: Canvas, figure: Figure, look: Look) -> None:
@@ -75,7 +35,7 @@ def draw_figure(canvas: Canvas, figure: Figure, look: Look) -> None:
 
 
 def _legs(canvas: Canvas, figure: Figure, look: Look, at: Callable[[float, float], Point]) -> None:
-    swing = figure.walk_swing * math.sin(figure.walk_phase)
+    swing = figure.stride
     for sign, lift in ((-1, max(swing, 0.0)), (1, max(-swing, 0.0))):
         foot = at(sign * 0.075, 0.02 + 0.05 * lift)
         canvas.line(

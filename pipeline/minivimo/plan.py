@@ -1,38 +1,46 @@
 """What happens in a clip, and when: drawn from (seed, index) alone, before anything is rendered."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from hero_core.minivimo.interactions import INTERACTIONS, Interaction
 from hero_core.motion.format import FPS
 from hero_core.records import Side, Truth
+from pipeline.minivimo.far import FarThing, sample_far
 from pipeline.minivimo.look import Look, sample_look
 
 SIZES: tuple[tuple[int, int], ...] = (  # (width, height)
-    (320, 240),
-    (320, 180),
-    (256, 256),
     (288, 216),
-    (240, 180),
-    (192, 192),
-    (240, 320),
-    (180, 240),
+    (288, 162),
+    (224, 224),
+    (256, 192),
+    (224, 168),
+    (176, 176),
+    (192, 256),
+    (168, 224),
 )
-FRAME_RATES = (12.0, 15.0, 20.0, 24.0, 25.0, 30.0)
+FRAME_RATES = (10.0, 12.0, 12.5, 15.0, 20.0, 25.0)
 
 _RISE_SECONDS = 0.35
+_SHORTEST, _LONGEST = 68, 120  # motion frames
+_EARLIEST_EVENT = 0.2  # as a share of the clip
+_TAIL_SECONDS = 1.6  # after the event, for the reaction
+_FAR_SHARE = 0.4  # of the clips in which something irrelevant happens far away
 
 # Separate random streams, so that a new draw in one of them leaves the others as they were.
-_ORDER, _SIDES, _PLAN, _LOOK, _DELAYS = range(5)
+_ORDER, _SIDES, _PLAN, _LOOK, _DELAYS, _FAR = range(6)
 
 
 @dataclass(frozen=True)
 class ClipPlan:
-    """One clip: what is seen, when it is revealed, and how it looks.
+    """One clip: what is seen, when one can tell what to do, and how it looks.
 
-    The revealing part grows during `rise_seconds` before `event_seconds`, stays for `hold_seconds`, then
-    ends. `side` is the side of the fitting reaction, in the reacting person's own left and right.
+    `event_seconds` is the first moment at which a watcher can tell what to do: the ball is released, the light has
+    changed, the second hand is up. Where something is revealed (a face, a hand) it grows during `rise_seconds` before,
+    stays for `hold_seconds`, then ends. `side` is the side of the fitting reaction, in the reacting person's own left
+    and right. `far` is something irrelevant far away, or nothing.
     """
 
     seed: int
@@ -47,6 +55,12 @@ class ClipPlan:
     width: int
     height: int
     look: Look
+    far: FarThing | None
+
+    @property
+    def half_width(self) -> float:
+        """Half the picture's width, in picture heights."""
+        return self.width / self.height / 2
 
     @property
     def frame_count(self) -> int:
@@ -69,11 +83,15 @@ class ClipPlan:
         return round(self.duration_seconds * FPS)
 
     @property
-    def seen_side(self) -> Side:
-        """Side of the picture where it happens. A car is avoided; everything else is met."""
-        if self.interaction.reaction != "sidestep":
-            return self.side
-        return "right" if self.side == "left" else "left"
+    def seen_side(self) -> Literal["left", "right"]:
+        """Side of the picture where it happens (at last). Cars and fast balls are avoided, everything else is met.
+
+        Of an interaction that is not sided, any side.
+        """
+        seen_left = bool(self.look.backdrop_seed % 2)
+        if self.side != "none":
+            seen_left = (self.side == "left") != (self.interaction.reaction == "sidestep")
+        return "left" if seen_left else "right"
 
     def delay_seconds(self, variant: int) -> float:
         """Reaction time of one motion of this clip."""
@@ -101,7 +119,8 @@ def sample_clip(seed: int, index: int) -> ClipPlan:
     """Plan clip `index` of the data set `seed`.
 
     Interactions come in shuffled blocks of all of them, and the sides of a sided one alternate between
-    blocks, so any run of clips is balanced.
+    blocks, so any run of clips is balanced. The event comes at a share of the clip that is uniform between a fifth
+    and what leaves time to react, for all interactions alike.
     """
     block, place = divmod(index, len(INTERACTIONS))
     order = np.random.default_rng([seed, block, _ORDER]).permutation(len(INTERACTIONS))
@@ -109,15 +128,16 @@ def sample_clip(seed: int, index: int) -> ClipPlan:
     interaction = INTERACTIONS[kind]
 
     rng = np.random.default_rng([seed, index, _PLAN])
-    duration = int(rng.integers(44, 121)) / FPS  # a whole number of motion frames
+    duration = int(rng.integers(_SHORTEST, _LONGEST + 1)) / FPS  # a whole number of motion frames
     speed = float(rng.uniform(0.8, 1.25))
     width, height = SIZES[int(rng.integers(len(SIZES)))]
+    far_rng = np.random.default_rng([seed, index, _FAR])
     return ClipPlan(
         seed=seed,
         index=index,
         interaction=interaction,
         side=_side(seed, block, kind) if interaction.sided else "none",
-        event_seconds=float(rng.uniform(0.55, duration - 1.6)),
+        event_seconds=float(rng.uniform(_EARLIEST_EVENT, 1 - _TAIL_SECONDS / duration)) * duration,
         rise_seconds=_RISE_SECONDS / speed,
         hold_seconds=float(rng.uniform(0.75, 1.05)) / speed,
         duration_seconds=duration,
@@ -125,6 +145,7 @@ def sample_clip(seed: int, index: int) -> ClipPlan:
         width=width,
         height=height,
         look=sample_look(np.random.default_rng([seed, index, _LOOK]), night=interaction.name == "fireworks"),
+        far=sample_far(far_rng, duration) if far_rng.random() < _FAR_SHARE else None,
     )
 
 

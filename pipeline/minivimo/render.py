@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.minivimo.backdrop import draw_distractor, margin_pixels, paint_backdrop
-from pipeline.minivimo.canvas import Canvas, Point
+from pipeline.minivimo.canvas import Canvas
+from pipeline.minivimo.draw import draw_view
+from pipeline.minivimo.far import far_view
 from pipeline.minivimo.plan import ClipPlan
-from pipeline.minivimo.scenes import draw_scene
+from pipeline.minivimo.scenes import view_at
+from pipeline.minivimo.view import Point
 
 
 def render_frames(
@@ -37,7 +40,9 @@ def _draw(
     canvas = Canvas(frame, origin=shake)
     for thing in plan.look.distractors:
         draw_distractor(canvas, thing, plan.look.horizon, plan.look.light, time_seconds)
-    draw_scene(canvas, plan, time_seconds)
+    if plan.far is not None:
+        draw_view(canvas, far_view(plan.far, plan.look.horizon, plan.half_width, time_seconds), plan.look)
+    draw_view(canvas, view_at(plan, time_seconds), plan.look)
     if plan.look.noise:
         row, column = _grain_corner(plan, time_seconds)
         cv2.add(

@@ -2,8 +2,9 @@
 
 import math
 
-from pipeline.minivimo.canvas import Canvas, Point, mix, shade
+from pipeline.minivimo.canvas import Canvas, mix, shade
 from pipeline.minivimo.look import Colour
+from pipeline.minivimo.view import Point
 
 _DARK: Colour = (32, 32, 36)
 

@@ -20,6 +20,8 @@ from pipeline.minivimo.render import render_frames
 PAIRS_FILE, DATASET_FILE = "pairs.csv", "dataset.toml"
 UNSEEN_SUBCATEGORIES = ("high_five", "bird_swoops", "ball_rolls")
 
+_CRF = 24  # of the videos; small and good enough, and quick to encode
+
 _TRUTH = ("truth_reaction", "truth_side", "truth_onset_seconds")
 _COLUMNS = ("video", "motion", "broad", "subcategory", "motion_fps", *_TRUTH)
 _DATASET_TOML = f"""\
@@ -29,6 +31,7 @@ licences = ["made by this project; the project's own licence"]
 broad = {json.dumps(BROAD_CATEGORIES)}
 unseen_subcategories = {json.dumps(UNSEEN_SUBCATEGORIES)}
 motion_fps = {float(FPS)}
+synchronous = true
 """
 
 
@@ -87,7 +90,7 @@ def _claim(out: Path) -> None:
 
 def _write_clip(out: Path, seed: int, motions: int, index: int) -> None:
     plan = sample_clip(seed, index)
-    write_mp4(out / video_path(plan), render_frames(plan), plan.fps)
+    write_mp4(out / video_path(plan), render_frames(plan), plan.fps, crf=_CRF)
     for variant in range(motions):
         write_npy(out / motion_path(plan, variant), make_motion(plan, variant))
 

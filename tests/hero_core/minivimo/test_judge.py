@@ -11,12 +11,12 @@ from hero_core.minivimo.interactions import INTERACTIONS, REACTIONS
 from hero_core.minivimo.judge import UNCLEAR, Verdict, judge
 from pipeline.minivimo import ClipPlan, make_motion, sample_clip
 
-CLIPS = 5 * len(INTERACTIONS)
+CLIPS = 3 * len(INTERACTIONS)
 
 
 @pytest.fixture(scope="module")
 def truth() -> list[tuple[ClipPlan, int, np.ndarray]]:
-    """(plan, variant, joints) of 600 motions from four seeds."""
+    """(plan, variant, joints) of 600 motions from four seeds, all interactions alike."""
     clips = [sample_clip(seed, index) for seed, index in product((0, 11, 222, 3333), range(CLIPS))]
     return [(plan, variant, make_motion(plan, variant)) for plan in clips for variant in (0, 1)]
 
@@ -41,7 +41,7 @@ def smooth_noise(rng: np.random.Generator, shape: tuple[int, ...], size_m: float
 
 def test_knows_every_reaction_of_the_interactions_and_no_other(verdicts: list[Verdict]) -> None:
     assert {verdict.reaction for verdict in verdicts} - {UNCLEAR} == set(REACTIONS)
-    assert len(REACTIONS) == len(set(REACTIONS)) == len(INTERACTIONS)
+    assert len(REACTIONS) == len(set(REACTIONS)) <= len(INTERACTIONS)
 
 
 def test_right_on_the_ground_truth(
@@ -52,6 +52,17 @@ def test_right_on_the_ground_truth(
     ]
     assert len(right) == 600
     assert np.mean(right) >= 0.99
+
+
+def test_finds_the_onset_within_a_tenth_of_a_second_in_the_median(
+    truth: list[tuple[ClipPlan, int, np.ndarray]], verdicts: list[Verdict]
+) -> None:
+    late = [
+        verdict.onset_seconds - plan.onset_seconds(variant)
+        for (plan, variant, _), verdict in zip(truth, verdicts, strict=True)
+        if plan.interaction.reaction != "stand"
+    ]
+    assert np.median(np.abs(late)) <= 0.1
 
 
 @pytest.mark.parametrize("size_m", [0.02, 0.03])

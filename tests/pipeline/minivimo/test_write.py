@@ -63,6 +63,7 @@ def test_it_says_what_it_is(folder: Path) -> None:
     assert description["name"] == "MiniViMo"
     assert "not ViMo" in description["statement"]
     assert description["motion_fps"] == 20.0
+    assert description["synchronous"]
     assert set(description["broad"]) == {"human-human", "animal-human", "scene-human"}
 
 
@@ -76,7 +77,7 @@ def test_same_seed_same_bytes_whatever_the_workers(folder: Path, tmp_path: Path)
 def test_an_interrupted_run_has_no_table_and_no_half_files(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(path: Path, frames: object, fps: float) -> None:
+    def interrupted(path: Path, frames: object, fps: float, crf: int) -> None:
         raise KeyboardInterrupt
 
     out = tmp_path / "data"
