@@ -41,6 +41,11 @@ class RunEncoder:
     identity: FeatureIdentity
     warnings: tuple[str, ...]
 
+    @property
+    def is_rotated(self) -> bool:
+        """Whether frames are turned as a video's rotation metadata says."""
+        return _is_rotated(self.identity)
+
     def encode(self, video: Path) -> tuple[DecodedClip, FeatureRecord]:
         """The sampled frames of a video and their features, exactly as extraction makes them.
 
@@ -48,9 +53,7 @@ class RunEncoder:
             DecodeError: the video cannot be read.
         """
         encoder, identity = self.encoder, self.identity
-        clip = decode_clip(
-            video, size=encoder.image_size, samples=encoder.frames, rotate=_is_rotated(identity)
-        )
+        clip = decode_clip(video, size=encoder.image_size, samples=encoder.frames, rotate=self.is_rotated)
         clips = np.zeros((identity.batch_clips, *clip.frames.shape), np.uint8)  # (b, t, h, w, 3), blank
         clips[0] = clip.frames
         frames = encoder.encode(clips)[0]  # (t, d)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from trainer.eval.metrics import (
+from trainer.eval.intervals import paper_interval
+from trainer.metrics import (
     RankDeficientWarning,
-    confidence_interval,
     diversity_at,
     fid,
     mpjpe,
@@ -85,6 +85,6 @@ def test_mpjpe_of_each_pose(official, tolerance):
 
 
 def test_confidence_interval_of_the_repeats(official, tolerance):
-    ours = confidence_interval(official["repeats"])
+    ours = paper_interval(official["repeats"])
     assert ours.mean == pytest.approx(float(official["mean"]), rel=tolerance)
     assert ours.half_width == pytest.approx(float(official["conf"]), rel=tolerance)

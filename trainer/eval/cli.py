@@ -74,7 +74,9 @@ def metrics_command(
     computing = choose_device(device)
     subject = Subject(loaded, checkpoint, origin, TrainingSet(data), split, chosen, computing)
     with progress("evaluate") as report:
-        result = evaluate(loaded.generator, network, subject.samples, chosen, computing, report)
+        result = evaluate(
+            loaded.generator, network, subject.samples, chosen, computing, report, subject.known
+        )
     path = out or run_folder / "eval" / "result.json"
     write_json(path, result_json(result, subject))
     for table in tables(result, loaded.generator.kind.upper()):
@@ -91,3 +93,5 @@ def _print_table(table: Table) -> None:
     for row in table.rows:
         shown.add_row(*row)
     console.print(shown)
+    for note in table.notes:
+        console.print(note, style="dim", highlight=False, markup=False)

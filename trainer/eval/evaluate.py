@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,10 +14,13 @@ from hero_core.models.evaluator import MotionEvaluator
 from hero_core.progress import Progress, silent
 from hero_core.records import Pair
 from hero_core.training_set import Sample
-from trainer.eval.metrics import RankDeficientWarning
-from trainer.eval.plausibility import Plausibility, PlausibilityCheck, can_shuffle
+from trainer.eval.baselines import Baselines, KnownPairs
+from trainer.eval.controls import judge_controls
+from trainer.eval.intervals import Band
+from trainer.eval.plausibility import Plausibility, PlausibilityCheck
 from trainer.eval.protocol import Evaluation, EvaluationConfig, Rows
-from trainer.eval.scores import GroupScores, RoundTrip, round_trip, score, summarise
+from trainer.eval.scores import GroupScores, RoundTrip, over_clips, pose_errors, round_trip, score, summarise
+from trainer.metrics import RankDeficientWarning
 
 ALL = "all"
 
@@ -43,8 +47,18 @@ def evaluate(
     config: EvaluationConfig,
     device: torch.device,
     progress: Progress = silent,
+    known: KnownPairs | None = None,
 ) -> Result:
     """Generate and measure. On the CPU the same arguments give the same numbers.
+
+    Args:
+        generator: what reacts.
+        evaluator: what embeds.
+        samples: the held-out pairs.
+        config: the protocol.
+        device: where to compute.
+        progress: told how many repeats and controls are done.
+        known: pairs to fit the rows on that need no model; without them, these rows are absent.
 
     Raises:
         InputError: fewer than two pairs, features or lengths that the generator was not made for, or embeddings
@@ -53,37 +67,61 @@ def evaluate(
     evaluation = Evaluation(generator.to(device), evaluator.to(device), samples, config, device)
     _check_fit(generator, samples, max(evaluation.lengths))
     pairs = [sample.pair for sample in samples]
+    clips = [pair.clip_key or pair.key for pair in pairs]
     groups = _rows_of_groups(pairs)
     cropped = config.official.random_crops  # then the onsets are not known
     check = PlausibilityCheck([] if cropped else pairs, [] if cropped else evaluation.lengths)
-    total = config.repeats + (config.control_repeats if can_shuffle(check.truths) else 0)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in groups}
-    progress(0, total)
+    bands: dict[str, Band] = {}
+    progress(0, config.repeats)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)  # the report says it once, with the counts
         real = evaluation.embed(evaluation.real_motions())
-        check.judge("real", real.motions)
+        check.judge("real", check.of_clips(real.motions))
         for number in range(config.repeats):
             repeat = evaluation.repeat(number)
             for name, rows in groups.items():
                 scores[name].append(score(repeat, real, rows, config))
-            check.judge("generated", repeat.reactions.motions)
-            progress(number + 1, total, f"FID {scores[ALL][-1]['fid']:.3f}")
-        for number in range(total - config.repeats):
-            others = check.other_clips(len(pairs), np.random.default_rng([config.seed, number]))
-            check.judge("control", evaluation.react_to_others(others, number))
-            progress(config.repeats + number + 1, total, "control")
+            if number == 0 and config.bootstrap:
+                bands = over_clips(repeat, real, groups[ALL], clips, config)
+            check.judge("generated", check.of_clips(repeat.reactions.motions))
+            progress(number + 1, config.repeats, f"FID {scores[ALL][-1]['fid']:.3f}")
         rebuilt = evaluation.reconstruct(real.motions)
         trips: dict[str, RoundTrip] = {}
         if rebuilt is not None:
-            check.judge("reconstruction", rebuilt)
+            check.judge("reconstruction", check.of_clips(rebuilt))
             embedded = evaluation.embed(rebuilt)
-            trips = {name: round_trip(real, embedded, rows) for name, rows in groups.items()}
+            errors = pose_errors(real.motions, rebuilt)
+            trips = {name: round_trip(real, embedded, errors, rows) for name, rows in groups.items()}
+    if check.rows:
+        _judge_comparisons(check, evaluation, samples, config, known, progress)
     measured = {
-        name: GroupScores(len(rows), summarise(scores[name]), trips.get(name))
+        name: GroupScores(
+            len(rows),
+            summarise(scores[name], config, bands if name == ALL else None),
+            trips.get(name),
+        )
         for name, rows in groups.items()
     }
     return Result(measured, check.result(), evaluator.config.embedding_dim)
+
+
+def _judge_comparisons(
+    check: PlausibilityCheck,
+    evaluation: Evaluation,
+    samples: Sequence[Sample],
+    config: EvaluationConfig,
+    known: KnownPairs | None,
+    progress: Progress,
+) -> None:
+    """The rows that keep the model's row honest, on the judged clips."""
+    videos = [samples[row].video for row in check.rows]
+    if config.controls:
+        rng = np.random.default_rng([config.seed, config.repeats])
+        judge_controls(check, videos, partial(evaluation.react_to, rows=check.rows), rng, progress)
+    baselines = known and Baselines.fit(*known)
+    if baselines:
+        baselines.judge(check, videos, check.of_clips(evaluation.lengths), config.seed)
 
 
 def _check_fit(generator: Generator, samples: Sequence[Sample], longest: int) -> None:

@@ -1,41 +1,62 @@
 """Is it a plausible reaction? Where a data set knows the right answer, a geometric judge can say.
 
-Three questions to every held-out clip: is it the right reaction, to the right side, at the right time? The answers
-stand beside what guessing gives, and beside a control that sees the features of another clip.
+Three questions to every held-out clip: is it the right reaction, to the right side, at the right time? The answers of a
+model mean something beside those of :data:`ROWS`: of the truth, of what needs no model, and of the model when it is
+shown less than the video.
 """
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hero_core.errors import InputError
-from hero_core.minivimo.interactions import REACTIONS
-from hero_core.minivimo.judge import SHORTEST_FRAMES, UNCLEAR, Verdict, judge
+from hero_core.minivimo.interactions import INTERACTIONS
+from hero_core.minivimo.judge import SHORTEST_FRAMES, Verdict, judge
+from hero_core.minivimo.questions import QUESTIONS, is_judged, rightness
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.records import Pair, Truth
+from trainer.eval.intervals import Share, share_of
 
-ONSET_TOLERANCE_SECONDS = 0.25
-QUESTIONS = {
-    "reaction": "reaction",
-    "side": "side",
-    "onset": f"onset within {ONSET_TOLERANCE_SECONDS} s",
-    "all": "all of them",
+_ASKS = {kind.name: kind.asks for kind in INTERACTIONS}
+
+T = TypeVar("T")
+
+
+class RowText(NamedTuple):
+    """What stands in a row of the table: a name, where ``{model}`` is the generator, and what it is."""
+
+    name: str
+    explanation: str
+
+
+ROWS: dict[str, RowText] = {
+    "real": RowText("true reactions", "the motions of the data set, as the judge sees them"),
+    "reconstruction": RowText("tokenizer round trip", "the true motions through the tokenizer and back"),
+    "generated": RowText("{model}", "reactions to the videos"),
+    "one_frame": RowText(
+        "{model}, one frame only", "the middle frame's features in the place of all frames and of their mean"
+    ),
+    "reversed": RowText("{model}, frames reversed", "the frames from last to first, at the same times"),
+    "shuffled": RowText("{model}, frames shuffled", "the frames in random order, at the same times"),
+    "other_clip": RowText("{model}, another clip", "the features of a clip with another right reaction"),
+    "classifier": RowText(
+        "classifier on the global feature",
+        "ridge regression names reaction and side; a training motion of that class, cut to length or held at its end",
+    ),
+    "nearest": RowText(
+        "nearest training clip",
+        "a motion of the training clip with the most similar global feature, cut to length or held at its end",
+    ),
+    "constant": RowText(
+        "best constant answer",
+        "always the same, by what is commonest in training; the best one for each question, and the best for all",
+    ),
 }
-"""Each with its words for people."""
-_Z95 = 1.96
-
-
-class Share(NamedTuple):
-    """A share of clips with its Wilson 95 % interval."""
-
-    share: float
-    low: float
-    high: float
-    clips: int
+"""What is judged, in the order of the table."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +67,7 @@ class Answers:
         reactions: judged for each clip; a clip counts once, with the share of its reactions that are right.
         shares: by question. ``side`` applies only where the right reaction has one, ``onset`` (within 0.25 s) where
             it is a movement; ``all`` needs every answer that applies.
-        confusion: by true reaction, the share of each judged one.
+        confusion: by true reaction, the share of each judged one; empty for answers that are no motions.
     """
 
     reactions: int
@@ -56,79 +77,118 @@ class Answers:
 
 @dataclass(frozen=True)
 class Plausibility:
-    """Answers by name of what was judged, beside what needs no video.
+    """What is right in everything that was judged.
 
     Attributes:
-        answers: e.g. ``generated`` and ``real``.
-        chance: ``uniform`` guessing, and ``constant``, the best answer that is always the same; by question.
+        answers: by name, see :data:`ROWS`.
+        asks: of the model's reactions (``generated``), by what the clip asks for; of MiniViMo's interactions only.
+        uniform: the share that guessing each reaction and each side equally often gets right; by question.
     """
 
     answers: dict[str, Answers]
-    chance: dict[str, dict[str, float]]
+    asks: dict[str, Answers]
+    uniform: dict[str, float]
+
+
+@dataclass
+class _Judged:
+    """Right answers ``(clips, questions)`` of one reaction after another, and what they were judged to be."""
+
+    right: list[NDArray[np.float64]] = field(default_factory=list)
+    verdicts: list[Sequence[Verdict]] = field(default_factory=list)
 
 
 class PlausibilityCheck:
-    """Judges motions of the clips whose right answers are known, and known to the judge."""
+    """Judges motions of the clips whose right answers are known, and known to the judge.
+
+    Attributes:
+        rows: of the pairs, those that stand for a judged clip.
+        truths: their right answers.
+        asks: what each of these clips asks for; None for an interaction that is not MiniViMo's.
+    """
 
     def __init__(self, pairs: Sequence[Pair], lengths: Sequence[int]) -> None:
         """Take the first pair of every such clip, unless its motion of so many frames is too short to judge."""
         first: dict[str | None, tuple[int, Truth]] = {}
         for row, (pair, length) in enumerate(zip(pairs, lengths, strict=True)):
             truth = pair.truth
-            if truth is not None and truth.reaction in REACTIONS and length >= SHORTEST_FRAMES:
+            if truth is not None and is_judged(truth) and length >= SHORTEST_FRAMES:
                 first.setdefault(pair.clip_key, (row, truth))
         self.rows = [row for row, _ in first.values()]
         self.truths = [truth for _, truth in first.values()]
-        self._verdicts: dict[str, list[list[Verdict]]] = {}
+        self.asks = [_ASKS.get(pairs[row].subcategory) for row in self.rows]
+        self._judged: dict[str, _Judged] = {}
+
+    def of_clips(self, values: Sequence[T]) -> list[T]:
+        """Of one value for every pair, those of the judged clips."""
+        return [values[row] for row in self.rows]
 
     def judge(self, name: str, motions: Sequence[NDArray[np.float32]]) -> None:
-        """Judge one motion ``(n, 263)`` for every pair, in their order; call again with further ones."""
-        verdicts = self._verdicts.setdefault(name, [[] for _ in self.rows])
-        for of_clip, row in zip(verdicts, self.rows, strict=True):
-            of_clip.append(judge(vectors_to_joints(motions[row])))
+        """Judge one motion ``(n, 263)`` for every judged clip, in their order; call again with further ones."""
+        verdicts = [judge(vectors_to_joints(motion)) for motion in motions]
+        self.enter(name, right_answers(self.truths, verdicts))
+        self._judged[name].verdicts.append(verdicts)
 
-    def other_clips(self, pairs: int, rng: np.random.Generator) -> NDArray[np.int64]:
-        """For every of all the ``pairs`` whose video to show instead: of those judged, see :func:`shuffled`."""
-        others: NDArray[np.int64] = np.arange(pairs)
-        rows = np.array(self.rows)
-        others[rows] = rows[shuffled(self.truths, rng)]
-        return others
+    def enter(self, name: str, right: NDArray[np.float64]) -> None:
+        """Enter right answers ``(clips, questions)`` that come without motions; see :func:`right_answers`."""
+        self._judged.setdefault(name, _Judged()).right.append(right)
+
+    @property
+    def judged(self) -> set[str]:
+        """Names of what was judged or entered."""
+        return set(self._judged)
+
+    def right(self, name: str) -> NDArray[np.float64]:
+        """``(clips, questions)``: of each clip the share of its reactions that is right, NaN where none applies."""
+        return np.asarray(np.mean(self._judged[name].right, axis=0))
 
     def result(self) -> Plausibility | None:
         """What was found; None where no right answer is known."""
         if not self.rows:
             return None
-        answers = {name: assess(self.truths, verdicts) for name, verdicts in self._verdicts.items()}
-        return Plausibility(answers, chance(self.truths))
+        every = np.arange(len(self.rows))
+        asks: dict[str, Answers] = {
+            one: self._answers("generated", np.array([row for row in every if self.asks[row] == one]))
+            for one in dict.fromkeys(kind.asks for kind in INTERACTIONS)
+            if one in self.asks and "generated" in self._judged
+        }
+        answers = {name: self._answers(name, every) for name in ROWS if name in self._judged}
+        return Plausibility(answers, asks, uniform_guess(self.truths))
+
+    def _answers(self, name: str, rows: NDArray[np.int64]) -> Answers:
+        judged = self._judged[name]
+        confusion: dict[str, Counter[str]] = {}
+        for verdicts in judged.verdicts:
+            for row in rows:
+                confusion.setdefault(self.truths[row].reaction, Counter())[verdicts[row].reaction] += 1
+        return Answers(
+            reactions=len(judged.right),
+            shares=shares_of(self.right(name)[rows]),
+            confusion={truth: _shares(counts) for truth, counts in sorted(confusion.items())},
+        )
 
 
-def assess(truths: Sequence[Truth], verdicts: Sequence[Sequence[Verdict]]) -> Answers:
-    """Compare the verdicts on one or more reactions to every clip with the truth."""
-    right: dict[str, list[float]] = {question: [] for question in QUESTIONS}
-    confusion: dict[str, Counter[str]] = {}
-    for truth, of_clip in zip(truths, verdicts, strict=True):
-        checked = [_check(truth, verdict) for verdict in of_clip]
-        for question in checked[0]:
-            right[question].append(float(np.mean([check[question] for check in checked])))
-        confusion.setdefault(truth.reaction, Counter()).update(verdict.reaction for verdict in of_clip)
-    return Answers(
-        reactions=len(verdicts[0]),
-        shares={
-            name: wilson(float(np.mean(values)), len(values)) for name, values in right.items() if values
-        },
-        confusion={truth: _shares(counts) for truth, counts in sorted(confusion.items())},
-    )
+def right_answers(truths: Sequence[Truth], verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
+    """Whether each verdict answers each question rightly: ``(n, questions)``, NaN where a question does not apply."""
+    checked = [rightness(truth, verdict) for truth, verdict in zip(truths, verdicts, strict=True)]
+    right = [[float(check.get(question, np.nan)) for question in QUESTIONS] for check in checked]
+    return np.array(right).reshape(-1, len(QUESTIONS))
 
 
-def chance(truths: Sequence[Truth]) -> dict[str, dict[str, float]]:
-    """What needs no video: see :class:`Plausibility`."""
-    reactions = [truth.reaction for truth in truths]
-    uniform, constant = {"reaction": 1 / len(set(reactions))}, {"reaction": _commonest(reactions)}
-    if sides := [truth.side for truth in truths if truth.side != "none"]:
-        uniform["side"], constant["side"] = 0.5, _commonest(sides)
-    if onsets := [truth.onset_seconds for truth in truths if truth.moves]:
-        constant["onset"] = _best_window(np.array(onsets), 2 * ONSET_TOLERANCE_SECONDS)
-    return {"uniform": uniform, "constant": constant}
+def shares_of(right: NDArray[np.float64]) -> dict[str, Share]:
+    """By question, the share of the clips to which it applies; ``right`` as of :func:`right_answers`."""
+    applies = ~np.isnan(right)
+    return {
+        question: share_of(right[applies[:, column], column].tolist())
+        for column, question in enumerate(QUESTIONS)
+        if applies[:, column].any()
+    }
+
+
+def uniform_guess(truths: Sequence[Truth]) -> dict[str, float]:
+    """What guessing each of the reactions that occur, and each side, equally often gets right; by question."""
+    uniform = {"reaction": 1 / len({truth.reaction for truth in truths})}
+    return uniform | ({"side": 0.5} if any(truth.side != "none" for truth in truths) else {})
 
 
 def can_shuffle(truths: Sequence[Truth]) -> bool:
@@ -155,34 +215,6 @@ def shuffled(truths: Sequence[Truth], rng: np.random.Generator) -> NDArray[np.in
     other = np.empty(len(reactions), np.int64)
     other[grouped] = np.roll(grouped, -largest)  # as far as the largest group is long leaves every group
     return other
-
-
-def wilson(share: float, count: int) -> Share:
-    """A share of ``count`` independent clips with its 95 % interval (Wilson, 1927)."""
-    spread = _Z95**2 / count
-    centre = (share + spread / 2) / (1 + spread)
-    half = float(_Z95 * np.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread))
-    return Share(share, max(0.0, centre - half), min(1.0, centre + half), count)
-
-
-def _check(truth: Truth, verdict: Verdict) -> dict[str, bool]:
-    checked = {"reaction": verdict.reaction == truth.reaction}
-    if truth.side != "none":
-        checked["side"] = verdict.side == truth.side
-    if truth.moves:
-        late_seconds = abs(verdict.onset_seconds - truth.onset_seconds)
-        checked["onset"] = verdict.reaction != UNCLEAR and late_seconds <= ONSET_TOLERANCE_SECONDS
-    return checked | {"all": all(checked.values())}
-
-
-def _commonest(values: Sequence[str]) -> float:
-    return max(Counter(values).values()) / len(values)
-
-
-def _best_window(values: NDArray[np.float64], width: float) -> float:
-    """Largest share of the values that one window of this width holds."""
-    ahead = values - values[:, None]  # (n, n) from each value, the window's lower end
-    return float(((ahead >= 0) & (ahead <= width)).mean(axis=1).max())
 
 
 def _shares(counts: Counter[str]) -> dict[str, float]:

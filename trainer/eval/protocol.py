@@ -13,17 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from torch import Tensor
 
 from hero_core.config import Config
 from hero_core.models.base import Generator, VideoFeatures, generator_class
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.motion.format import MAX_FRAMES, MOTION_DIM, whole_tokens
+from hero_core.motion.format import whole_tokens
+from hero_core.records import FeatureRecord
 from hero_core.training_set import Sample
 from trainer.draws import Span, crop
+from trainer.reactions import Motion, cut, embed, react, reconstruct, torch_rng
 
 ProtocolName = Literal["paper", "official", "quick"]
-Motion = NDArray[np.float32]  # (n, 263) HumanML3D units
 Embeddings = NDArray[np.float32]  # (n, d)
 Rows = NDArray[np.int64]  # (k,) indices of pairs
 
@@ -50,24 +50,30 @@ class EvaluationConfig(Config):
     Attributes:
         repeats: how often everything is generated and measured.
         seed: of everything random.
+        pairs: measure on ``all`` pairs, or on the ``first`` one of every clip.
         batch_size: clips generated at a time; with another size the clips get other random numbers.
         diversity_pairs: pairs drawn for Diversity; by default 300 if there are more clips than that, else 13.
         multimodality_clips: clips that get several reactions; the official first 3 batches of 32.
         multimodality_generations: reactions to each of them.
         multimodality_pairs: pairs of reactions compared, the same for all clips of a repeat.
-        control_repeats: repeats with features shuffled between clips, for the plausibility control.
+        controls: judge reactions to changed videos too (:mod:`trainer.eval.controls`), where answers are known.
+        bootstrap: resamples of the clips, for how far a metric depends on which they are; 0 for none.
+        intervals: over repeats, ``student`` with Student's t, or ``paper`` with 1.96 and n as published.
         sampling: the generator's own settings of how reactions are drawn, where not its defaults.
         official: quirks of the official evaluation.
     """
 
     repeats: int = Field(20, ge=1)
     seed: int = Field(10107, ge=0)
+    pairs: Literal["all", "first"] = "all"
     batch_size: int = Field(32, ge=1)
     diversity_pairs: int | None = Field(None, ge=1)
     multimodality_clips: int = Field(96, ge=0)
     multimodality_generations: int = Field(30, ge=2)
     multimodality_pairs: int = Field(10, ge=1)
-    control_repeats: int = Field(3, ge=0)
+    controls: bool = True
+    bootstrap: int = Field(200, ge=0)
+    intervals: Literal["student", "paper"] = "student"
     sampling: dict[str, object] = Field(default_factory=dict)
     official: OfficialSwitches = OfficialSwitches()
 
@@ -84,12 +90,13 @@ PROTOCOLS: dict[ProtocolName, dict[str, Any]] = {
     "official": {
         "official": {"random_crops": True, "frozen_multimodality": True, "keep_tail": True},
         "sampling": OFFICIAL_SAMPLING,
+        "intervals": "paper",
     },
     "quick": {
         "repeats": 3,
+        "pairs": "first",
         "multimodality_clips": 10,
-        "multimodality_generations": 10,
-        "control_repeats": 1,
+        "multimodality_generations": 5,
     },
 }
 """Presets: ``paper`` is the sound reading, ``official`` compares with published numbers, ``quick`` is a first look
@@ -156,27 +163,18 @@ class Evaluation:
         """The true motions, as evaluated."""
         return [sample.motion[span.slice] for sample, span in zip(self._samples, self._spans, strict=True)]
 
-    @torch.no_grad()
     def reconstruct(self, motions: Sequence[Motion]) -> list[Motion] | None:
         """Motions through the generator's tokens or latents and back; None where it has none."""
-        rebuilt: list[Motion] = []
-        for motion, lengths in self._padded(motions):
-            again = self._generator.reconstruct(motion, lengths)  # (b, 200, 263)
-            if again is None:
-                return None
-            rebuilt += _cut(again, lengths)
-        return rebuilt
+        return reconstruct(self._generator, motions, self._config.batch_size, self._device)
 
-    @torch.no_grad()
     def embed(self, motions: Sequence[Motion]) -> Embedded:
         """Motions with their embeddings, all padded to 200 frames."""
-        embeddings = [self._evaluator.embed(*batch).float().cpu().numpy() for batch in self._padded(motions)]
-        return Embedded(motions, np.concatenate(embeddings))
+        return Embedded(motions, embed(self._evaluator, motions, self._config.batch_size, self._device))
 
     def repeat(self, number: int) -> Repeat:
         """One repeat, a function of the seed and its number alone."""
         draws = np.random.default_rng([self._config.seed, number])
-        rng = _torch_rng([self._config.seed, number])
+        rng = torch_rng([self._config.seed, number])
         chosen = self._multimodality_rows(draws)
         once = self._order[~np.isin(self._order, chosen)]
         motions: dict[int, Motion] = {}
@@ -184,7 +182,7 @@ class Evaluation:
         for rows, times in ((chosen, self._config.multimodality_generations), (once, 1)):
             for batch in self._batches(rows):
                 for _ in range(times):
-                    reactions = self._react(batch, batch, rng)
+                    reactions = self._react(batch, rng)
                     for row, embedding in zip(batch.tolist(), reactions.embeddings, strict=True):
                         embeddings.setdefault(row, []).append(embedding)
                 motions |= zip(batch.tolist(), reactions.motions, strict=True)
@@ -193,14 +191,11 @@ class Evaluation:
         several = [embeddings[row] for row in chosen.tolist()]  # (k, generations, d)
         return Repeat(Embedded(_in_order(motions), np.stack(last)), chosen, np.array(several), draws)
 
-    def react_to_others(self, others: Rows, number: int) -> list[Motion]:
-        """Reactions of every pair's length to the videos of other pairs: row ``i`` sees that of ``others[i]``."""
-        rng = _torch_rng([self._config.seed, self._config.repeats, number])
-        motions: dict[int, Motion] = {}
-        for batch in self._batches(self._order):
-            reactions = self._react(batch, others[batch], rng)
-            motions |= zip(batch.tolist(), reactions.motions, strict=True)
-        return _in_order(motions)
+    def react_to(self, videos: Sequence[FeatureRecord], number: int, rows: Sequence[int]) -> list[Motion]:
+        """One reaction to each video, of the length of the pair in ``rows``; another ``number``, other draws."""
+        lengths = [self._spans[row].frames for row in rows]
+        rng = torch_rng([self._config.seed, self._config.repeats, number])
+        return react(self._generator, videos, lengths, rng, self._config.batch_size, self._device)
 
     def _multimodality_rows(self, draws: np.random.Generator) -> Rows:
         order = self._order
@@ -215,30 +210,18 @@ class Evaluation:
             yield rows[start : start + self._config.batch_size]
 
     @torch.no_grad()
-    def _react(self, rows: Rows, videos: Rows, rng: torch.Generator) -> Embedded:
-        """One reaction of the length of each pair in ``rows`` to the video of each in ``videos``."""
-        features = [self._samples[row].video for row in videos]
-        condition = VideoFeatures.of(features, [self._spans[row].start for row in videos]).to(self._device)
+    def _react(self, rows: Rows, rng: torch.Generator) -> Embedded:
+        """One reaction to the video of each pair in ``rows``, of its length."""
+        features = [self._samples[row].video for row in rows]
+        condition = VideoFeatures.of(features, [self._spans[row].start for row in rows]).to(self._device)
         lengths = torch.tensor([self._spans[row].frames for row in rows], device=self._device)
         generated = self._generator.generate(condition, lengths, rng)  # (b, n, 263)
-        motions = _cut(generated, lengths)
+        motions = cut(generated, lengths)
         if not self._config.official.keep_tail:
             return self.embed(motions)
         return Embedded(
             motions, self._evaluator.embed(generated, lengths, zero_tail=False).float().cpu().numpy()
         )
-
-    def _padded(self, motions: Sequence[Motion]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Batches of motions ``(b, 200, 263)``, zero past their ends, and their lengths ``(b,)``."""
-        for start in range(0, len(motions), self._config.batch_size):
-            batch = motions[start : start + self._config.batch_size]
-            padded = torch.zeros(len(batch), MAX_FRAMES, MOTION_DIM)
-            for row, motion in enumerate(batch):
-                padded[row, : len(motion)] = torch.from_numpy(
-                    np.array(motion)
-                )  # a copy: shards are read-only
-            lengths = torch.tensor([len(motion) for motion in batch])
-            yield padded.to(self._device), lengths.to(self._device)
 
     def _span(self, index: int, frames: int) -> Span:
         if self._config.official.random_crops:
@@ -246,17 +229,5 @@ class Evaluation:
         return Span(0, whole_tokens(frames))
 
 
-def _cut(motions: Tensor, lengths: Tensor) -> list[Motion]:
-    """``(b, n, 263)`` as arrays, each of its own length."""
-    arrays = motions.float().cpu().numpy()
-    return [array[:length] for array, length in zip(arrays, lengths.tolist(), strict=True)]
-
-
 def _in_order(motions: Mapping[int, Motion]) -> list[Motion]:
     return [motions[row] for row in range(len(motions))]
-
-
-def _torch_rng(entropy: list[int]) -> torch.Generator:
-    """On the CPU, whose draws are the same wherever is computed."""
-    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
-    return torch.Generator().manual_seed(seed)

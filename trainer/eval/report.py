@@ -15,13 +15,15 @@ from hero_core.fingerprint import FeatureIdentity, differences
 from hero_core.models.checkpoint import Origin, library_versions
 from hero_core.runs import LoadedRun, Which
 from hero_core.training_set import Samples, TrainingSet
+from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import Result
-from trainer.eval.metrics import is_rank_deficient
-from trainer.eval.plausibility import Plausibility
+from trainer.eval.plausibility import ROWS, Answers, Plausibility
 from trainer.eval.protocol import OFFICIAL_SAMPLING, EvaluationConfig
-from trainer.eval.scores import GroupScores, diversity_pairs
+from trainer.eval.scores import GroupScores, Summary, diversity_pairs
+from trainer.eval.tables import row_name
+from trainer.metrics import is_rank_deficient
 
-SCHEMA = "evaluation/2"
+SCHEMA = "evaluation/3"
 SMALL_SET = 100
 PAPER_REPEATS = 20
 _NOTED = ("seed", "step", "epoch", "best", "imported_from", "source_sha256")
@@ -75,7 +77,7 @@ class Subject:
                 f"{self.data.folder}: no pair of the {self.split} split has a video and a motion of at least one "
                 "token, so there is nothing to react to; build-pairs with videos, or choose another --split"
             )
-        return samples
+        return samples.unique_clips() if self.config.pairs == "first" else samples
 
     def remarks(self) -> list[str]:
         """What a reader of the numbers must know of the weights and their data."""
@@ -104,6 +106,11 @@ class Subject:
                 f"{', '.join(chosen)}: checkpoint chosen on the test split, as the official release does"
             )
         return found
+
+    @property
+    def known(self) -> KnownPairs:
+        """What the rows that need no model are fitted on."""
+        return KnownPairs(self.data.train().with_video(), self.data.validation().with_video())
 
     def official_settings(self) -> list[str]:
         """Which quirks of the official evaluation are on."""
@@ -144,7 +151,9 @@ def result_json(result: Result, subject: Subject) -> dict[str, Any]:
         "config": {**config, "sampling": sampling},
         "official_settings": subject.official_settings(),
         "metrics": {name: _group_json(group, subject.config) for name, group in result.groups.items()},
-        "plausibility": None if result.plausibility is None else _plausibility_json(result.plausibility),
+        "plausibility": None
+        if result.plausibility is None
+        else _plausibility_json(result.plausibility, subject.run.generator.kind.upper()),
     }
 
 
@@ -169,29 +178,48 @@ def notes(result: Result, subject: Subject) -> list[str]:
         found.append(f"{skipped} motions left out: without a video")
     if skipped := counts["skipped_shorter_than_one_token"]:
         found.append(f"{skipped} pairs left out: motions shorter than one token")
+    if others := counts["left_out_not_first_of_clip"]:
+        found.append(f"{others} pairs left out: only the first pair of every clip is measured")
     if official := subject.official_settings():
         found.append(f"official quirks on: {', '.join(official)}")
     if config.repeats < PAPER_REPEATS:
         found.append(f"{config.repeats} repeats, where the paper's protocol has {PAPER_REPEATS}")
     if config.official.random_crops and any(row.pair.truth for row in subject.samples.rows):
         found.append("plausibility not judged: randomly cropped motions have no known onset")
-    found.append(
-        f"intervals: 1.96 std / sqrt({config.repeats}) over repeats on the same motions; they do not cover "
-        "which clips are in the split"
-    )
+    found += _about_intervals(config)
+    if result.plausibility is not None and "classifier" not in result.plausibility.answers:
+        found.append("no rows fitted on training clips: the right answers there, or in val, are not known")
+    elif result.plausibility is not None and subject.split == "val":
+        found.append("the classifier's penalty was chosen on the clips measured here")
     return found + subject.remarks()
+
+
+def _about_intervals(config: EvaluationConfig) -> list[str]:
+    over_repeats = {"paper": "1.96 std / sqrt(n), as published,", "student": "Student's t"}[config.intervals]
+    found = [
+        f"± : {over_repeats} over the {config.repeats} repeats on the same clips; it does not cover which clips are in "
+        "the split"
+    ]
+    if config.bootstrap:
+        found.append(
+            f"over clips: {config.bootstrap} resamples of the clips of the first repeat; it does not cover other "
+            "training seeds"
+        )
+    return found
 
 
 def _counts(subject: Subject) -> dict[str, int]:
     in_split = [row.pair for row in subject.data.rows if row.pair.split == subject.split]
     pairs = [row.pair for row in subject.samples.rows]
     without_video = sum(pair.clip_key is None for pair in in_split)
+    usable = len(subject.data.held_out(subject.split))
     return {
         "pairs": len(pairs),
         "clips": len({pair.clip_key for pair in pairs}),
         "motions": len({pair.motion_key for pair in pairs}),
         "skipped_without_video": without_video,
-        "skipped_shorter_than_one_token": len(in_split) - without_video - len(pairs),
+        "skipped_shorter_than_one_token": len(in_split) - without_video - usable,
+        "left_out_not_first_of_clip": usable - len(pairs),
     }
 
 
@@ -215,7 +243,7 @@ def _origin_json(origin: Origin) -> dict[str, Any]:
 
 
 def _group_json(group: GroupScores, config: EvaluationConfig) -> dict[str, Any]:
-    metrics = {name: summary._asdict() for name, summary in group.metrics.items()}
+    metrics = {name: _summary_json(summary) for name, summary in group.metrics.items()}
     trip = group.reconstruction
     return {
         "pairs": group.pairs,
@@ -226,11 +254,18 @@ def _group_json(group: GroupScores, config: EvaluationConfig) -> dict[str, Any]:
     }
 
 
-def _plausibility_json(plausibility: Plausibility) -> dict[str, Any]:
-    return {
-        "chance": plausibility.chance,
-        **{
-            name: asdict(answers) | {"shares": {q: share._asdict() for q, share in answers.shares.items()}}
-            for name, answers in plausibility.answers.items()
-        },
+def _plausibility_json(plausibility: Plausibility, model: str) -> dict[str, Any]:
+    rows = {
+        name: {"row": row_name(name, model), "explanation": ROWS[name].explanation, **_answers_json(answers)}
+        for name, answers in plausibility.answers.items()
     }
+    asks = {name: _answers_json(answers) for name, answers in plausibility.asks.items()}
+    return {**rows, "uniform": plausibility.uniform, "asks": asks}
+
+
+def _summary_json(summary: Summary) -> dict[str, Any]:
+    return summary._asdict() | {"clips": summary.clips and summary.clips._asdict()}
+
+
+def _answers_json(answers: Answers) -> dict[str, Any]:
+    return asdict(answers) | {"shares": {name: share._asdict() for name, share in answers.shares.items()}}

@@ -1,25 +1,43 @@
 """The numbers of one set of pairs: of every repeat, and over all of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hero_core.motion.humanml3d import vectors_to_joints
-from trainer.eval.metrics import confidence_interval, diversity, fid, mpjpe, multimodality
-from trainer.eval.protocol import Embedded, EvaluationConfig, Repeat, Rows
+from trainer.eval.intervals import Band, bootstrap, paper_interval, student_interval
+from trainer.eval.protocol import Embedded, Embeddings, EvaluationConfig, Repeat, Rows
+from trainer.metrics import (
+    diversity,
+    draw_pairs,
+    fid,
+    mpjpe,
+    multimodality,
+    multimodality_at,
+)
+from trainer.reactions import Motion
 
 OFFICIAL_DIVERSITY_PAIRS = 300
 FEW_DIVERSITY_PAIRS = 13
 
 
 class Summary(NamedTuple):
-    """One metric: mean and half width of the 95 % interval over all repeats, and its value in each."""
+    """One metric over all repeats.
+
+    Attributes:
+        mean: over the repeats.
+        ci95: half width of the 95 % interval over repeats; None of a single one.
+        values: in each repeat.
+        clips: 95 % interval over the clips of the split, of the first repeat; None where it was not asked for.
+    """
 
     mean: float
-    ci95: float
+    ci95: float | None
     values: list[float]
+    clips: Band | None = None
 
 
 class RoundTrip(NamedTuple):
@@ -50,6 +68,11 @@ def diversity_pairs(pairs: int, config: EvaluationConfig) -> int:
     return min(config.diversity_pairs or usual, pairs)
 
 
+def multimodality_pairs(config: EvaluationConfig) -> int:
+    """Pairs of reactions to compare: as set, or as many as there are reactions."""
+    return min(config.multimodality_pairs, config.multimodality_generations)
+
+
 def score(repeat: Repeat, real: Embedded, rows: Rows, config: EvaluationConfig) -> dict[str, float]:
     """The metrics of one repeat.
 
@@ -74,24 +97,74 @@ def score(repeat: Repeat, real: Embedded, rows: Rows, config: EvaluationConfig) 
     }
     several = repeat.multimodality_embeddings[np.isin(repeat.multimodality_rows, rows)]
     if len(several):
-        compared = min(config.multimodality_pairs, config.multimodality_generations)
-        scores["multimodality"] = multimodality(several, compared, repeat.rng)
+        scores["multimodality"] = multimodality(several, multimodality_pairs(config), repeat.rng)
     return scores
 
 
-def summarise(repeats: Sequence[Mapping[str, float]]) -> dict[str, Summary]:
-    """Mean, interval and values of every metric, over the repeats in which it was measured."""
+def summarise(
+    repeats: Sequence[Mapping[str, float]], config: EvaluationConfig, clips: Mapping[str, Band] | None = None
+) -> dict[str, Summary]:
+    """Mean, intervals and values of every metric, over the repeats in which it was measured."""
     values: dict[str, list[float]] = {}
     for scores in repeats:
         for name, value in scores.items():
             values.setdefault(name, []).append(value)
-    return {name: Summary(*confidence_interval(measured), measured) for name, measured in values.items()}
+    interval = paper_interval if config.intervals == "paper" else student_interval
+    return {
+        name: Summary(*interval(measured), measured, (clips or {}).get(name))
+        for name, measured in values.items()
+    }
 
 
-def round_trip(real: Embedded, rebuilt: Embedded, rows: Rows) -> RoundTrip:
-    """Compare the true motions of a set of pairs with themselves after the round trip."""
-    errors = [
-        mpjpe(vectors_to_joints(real.motions[row]), vectors_to_joints(rebuilt.motions[row])) for row in rows
+def over_clips(
+    repeat: Repeat, real: Embedded, rows: Rows, clips: Sequence[Hashable], config: EvaluationConfig
+) -> dict[str, Band]:
+    """How far the metrics of one repeat depend on which clips are in the split: intervals by bootstrap.
+
+    Args:
+        repeat, real, rows, config: as of :func:`score`.
+        clips: of every pair of the split; pairs of a clip are resampled together.
+    """
+    rng = np.random.default_rng([config.seed, config.repeats])
+    truth, generated = real.embeddings[rows], repeat.reactions.embeddings[rows]
+
+    def diversity_of(embeddings: Embeddings) -> float:  # always the same draw
+        return diversity(embeddings, diversity_pairs(len(embeddings), config), np.random.default_rng(0))
+
+    statistics: dict[str, Callable[[Rows], float]] = {
+        "real_diversity": lambda chosen: diversity_of(truth[chosen]),
+        "fid": lambda chosen: fid(truth[chosen], generated[chosen]),
+        "diversity": lambda chosen: diversity_of(generated[chosen]),
+    }
+    of_rows = [clips[row] for row in rows]
+    bands = {name: bootstrap(found, of_rows, config.bootstrap, rng) for name, found in statistics.items()}
+    with_several = np.flatnonzero(np.isin(repeat.multimodality_rows, rows))
+    if len(with_several):
+        several = repeat.multimodality_embeddings[with_several]
+        compared = draw_pairs(several.shape[1], multimodality_pairs(config), rng)
+        bands["multimodality"] = bootstrap(
+            lambda chosen: multimodality_at(several[chosen], *compared),
+            [clips[row] for row in repeat.multimodality_rows[with_several]],
+            config.bootstrap,
+            rng,
+        )
+    return bands
+
+
+def pose_errors(real: Sequence[Motion], rebuilt: Sequence[Motion]) -> list[NDArray[np.float64]]:
+    """Mean joint error in metres of every pose, ``(n,)`` for each motion."""
+    return [
+        mpjpe(vectors_to_joints(true), vectors_to_joints(again))
+        for true, again in zip(real, rebuilt, strict=True)
     ]
+
+
+def round_trip(
+    real: Embedded, rebuilt: Embedded, errors: Sequence[NDArray[np.float64]], rows: Rows
+) -> RoundTrip:
+    """Compare the true motions of a set of pairs with themselves after the round trip.
+
+    ``errors`` are the :func:`pose_errors` of all pairs.
+    """
     distance = fid(real.embeddings[rows], rebuilt.embeddings[rows])
-    return RoundTrip(distance, float(np.concatenate(errors).mean()))
+    return RoundTrip(distance, float(np.concatenate([errors[row] for row in rows]).mean()))

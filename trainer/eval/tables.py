@@ -3,20 +3,22 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from hero_core.minivimo.questions import QUESTIONS
 from trainer.eval.evaluate import ALL, Result
-from trainer.eval.plausibility import QUESTIONS, Answers, Plausibility, Share
-from trainer.eval.scores import GroupScores
+from trainer.eval.intervals import Share
+from trainer.eval.plausibility import ROWS, Answers, Plausibility
+from trainer.eval.scores import GroupScores, Summary
 
 _EMPTY = "-"
-_ROUND_TRIP = "tokenizer round trip"
 
 
 class Table(NamedTuple):
-    """Cells of text."""
+    """Cells of text, and lines that explain them."""
 
     title: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
+    notes: Sequence[str] = ()
 
 
 def tables(result: Result, name: str) -> list[Table]:
@@ -26,6 +28,8 @@ def tables(result: Result, name: str) -> list[Table]:
         shown.append(categories)
     if result.plausibility is not None:
         shown.append(plausibility_table(result.plausibility, name))
+        if (asks := asks_table(result.plausibility, name)) is not None:
+            shown.append(asks)
         shown.append(confusion_table(result.plausibility.answers["generated"]))
     return shown
 
@@ -36,8 +40,20 @@ def metric_table(result: Result, name: str) -> Table:
     cells = _metric_cells(group)
     rows = [("real", _EMPTY, cells["real_diversity"], _EMPTY, _EMPTY)]
     if (trip := group.reconstruction) is not None:
-        rows.append((_ROUND_TRIP, f"{trip.fid:.3f}", _EMPTY, _EMPTY, f"{1000 * trip.mpjpe_m:.1f}"))
+        rows.append(
+            (
+                row_name("reconstruction", name),
+                f"{trip.fid:.3f}",
+                _EMPTY,
+                _EMPTY,
+                f"{1000 * trip.mpjpe_m:.1f}",
+            )
+        )
     rows.append((name, cells["fid"], cells["diversity"], cells.get("multimodality", _EMPTY), _EMPTY))
+    bands = {metric: _band(summary) for metric, summary in group.metrics.items()}
+    if bands["fid"] != _EMPTY:
+        several = bands.get("multimodality", _EMPTY)
+        rows.append((f"{name}, over clips", bands["fid"], bands["diversity"], several, _EMPTY))
     title = f"n = {group.pairs} motions, mean ± 95 % interval over {len(group.metrics['fid'].values)} repeats"
     return Table(title, ("method", "FID", "Diversity", "MModality", "MPJPE (mm)"), rows)
 
@@ -59,26 +75,34 @@ def category_table(result: Result) -> Table | None:
 
 
 def plausibility_table(plausibility: Plausibility, name: str) -> Table:
-    """How often the reaction is right, beside the control and guessing; shares of clips in percent."""
-    answers = plausibility.answers
-    labels = {
-        "real": "true reactions",
-        "reconstruction": _ROUND_TRIP,
-        "generated": name,
-        "control": f"{name}, features of another clip",
-    }
+    """How often the reaction is right, beside the rows that say what that is worth; shares of clips in percent."""
     rows = [
-        (label, *(_share(answers[judged].shares.get(question)) for question in QUESTIONS))
-        for judged, label in labels.items()
-        if judged in answers
+        (row_name(judged, name), *(_share(answers.shares.get(question)) for question in QUESTIONS))
+        for judged, answers in plausibility.answers.items()
     ]
-    for guess, label in (("constant", "best constant answer"), ("uniform", "uniform guess")):
-        right = plausibility.chance[guess]
-        rows.append((label, *(_percent(right.get(question)) for question in QUESTIONS)))
-    generated = answers["generated"]
+    guess = plausibility.uniform
+    rows.append(("uniform guess", *(_percent(guess.get(question)) for question in QUESTIONS)))
+    generated = plausibility.answers["generated"]
     clips = max(share.clips for share in generated.shares.values())
-    title = f"plausible? n = {clips} clips, {generated.reactions} reactions each; % of clips (95 % interval)"
-    return Table(title, ("", *QUESTIONS.values()), rows)
+    explained = [f"{row_name(judged, name)}: {ROWS[judged].explanation}" for judged in plausibility.answers]
+    title = f"plausible? n = {clips} clips, {name} {generated.reactions} reactions each; % of clips (95 % interval)"
+    return Table(title, ("", *QUESTIONS.values()), rows, explained)
+
+
+def asks_table(plausibility: Plausibility, name: str) -> Table | None:
+    """The model's row by what the clip asks for; None where no clip is of MiniViMo's interactions."""
+    if not plausibility.asks:
+        return None
+    rows = [
+        (asked, str(answers.shares["all"].clips), *(_share(answers.shares.get(one)) for one in QUESTIONS))
+        for asked, answers in plausibility.asks.items()
+    ]
+    return Table(f"{name} by what the clip asks for, %", ("asks", "n", *QUESTIONS.values()), rows)
+
+
+def row_name(judged: str, model: str) -> str:
+    """What a row of the plausibility table is called."""
+    return ROWS[judged].name.format(model=model)
 
 
 def confusion_table(answers: Answers) -> Table:
@@ -99,7 +123,15 @@ def confusion_table(answers: Answers) -> Table:
 
 
 def _metric_cells(group: GroupScores) -> dict[str, str]:
-    return {name: f"{summary.mean:.3f} ± {summary.ci95:.3f}" for name, summary in group.metrics.items()}
+    return {name: _mean(summary) for name, summary in group.metrics.items()}
+
+
+def _mean(summary: Summary) -> str:
+    return f"{summary.mean:.3f}" + ("" if summary.ci95 is None else f" ± {summary.ci95:.3f}")
+
+
+def _band(summary: Summary) -> str:
+    return _EMPTY if summary.clips is None else f"{summary.clips.low:.3f} to {summary.clips.high:.3f}"
 
 
 def _percent(share: float | None) -> str:

@@ -32,6 +32,7 @@ from hero_core.shards import open_writer
 from hero_core.storage import sha256_of_file
 from hero_core.training_set import PairRow, TrainingSet, sample_record, write_description, write_manifest
 from pipeline.minivimo import make_motion, sample_clip
+from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import Result, evaluate
 from trainer.eval.protocol import EvaluationConfig
 
@@ -189,7 +190,7 @@ def short() -> EvaluationConfig:
         multimodality_clips=3,
         multimodality_generations=4,
         multimodality_pairs=3,
-        control_repeats=1,
+        bootstrap=20,
         sampling={"steps": 2},
     )
 
@@ -199,7 +200,8 @@ def result(run: Path, data: TrainingSet, short: EvaluationConfig) -> Result:
     """Of the run on its own data."""
     generator = load_generator(run, sampling=short.sampling_overrides())
     samples = data.held_out("test")
-    return evaluate(generator, load_evaluator(run)[0], samples, short, torch.device("cpu"))
+    known = KnownPairs(data.train(), data.validation())
+    return evaluate(generator, load_evaluator(run)[0], samples, short, torch.device("cpu"), known=known)
 
 
 class EchoSampling(Config):

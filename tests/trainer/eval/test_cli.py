@@ -11,7 +11,7 @@ SHORT = [
         "multimodality_clips=3",
         "multimodality_generations=4",
         "multimodality_pairs=3",
-        "control_repeats=1",
+        "bootstrap=10",
         "sampling.steps=2",
     )
     for argument in ("--set", setting)

@@ -4,6 +4,7 @@ import torch
 
 from hero_core.errors import InputError
 from hero_core.runs import load_evaluator, load_generator
+from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import evaluate
 from trainer.eval.protocol import OfficialSwitches
 
@@ -41,23 +42,50 @@ def test_every_metric_has_a_value_for_each_repeat(result, short):
 def test_the_same_seed_gives_the_same_numbers(result, run_evaluation, short):
     again = run_evaluation(short)
     assert again.groups == result.groups
-    assert again.plausibility == result.plausibility
+    rows = result.plausibility.answers
+    assert all(rows[name] == answers for name, answers in again.plausibility.answers.items())
 
 
-def test_plausibility_stands_beside_control_and_ceiling(result, short):
+CONTROLS = {"one_frame", "reversed", "shuffled", "other_clip"}
+FITTED = {"classifier", "nearest", "constant"}
+
+
+def test_plausibility_stands_beside_every_row_that_keeps_it_honest(result, short):
     answers = result.plausibility.answers
-    assert set(answers) == {"generated", "control", "real", "reconstruction"}
+    assert set(answers) == {"real", "reconstruction", "generated"} | CONTROLS | FITTED
     assert answers["generated"].reactions == short.repeats
-    assert answers["control"].reactions == short.control_repeats
+    assert all(answers[name].reactions == 1 for name in CONTROLS | FITTED)
+    assert {share.clips for row in answers.values() for share in [row.shares["reaction"]]} == {18}
     assert answers["real"].shares["reaction"].share > 0.9  # whole tokens cut up to 3 frames off
     assert answers["generated"].shares["reaction"].share < 0.5  # random weights
+    assert sum(kind.shares["all"].clips for kind in result.plausibility.asks.values()) == 18
 
 
-def test_a_generator_without_tokens_is_measured_too(run_evaluation, short, echo):
+def test_a_generator_without_tokens_and_without_training_clips_is_measured_too(run_evaluation, short, echo):
     result = run_evaluation(short, echo())
     assert result.groups["all"].reconstruction is None
-    assert set(result.plausibility.answers) == {"generated", "control", "real"}
+    assert set(result.plausibility.answers) == {"real", "generated"} | CONTROLS
     assert result.groups["all"].metrics["multimodality"].mean == pytest.approx(0, abs=1e-5)
+
+
+def test_controls_and_intervals_over_clips_can_be_left_out(run_evaluation, short, echo):
+    result = run_evaluation(short.model_copy(update={"controls": False, "bootstrap": 0}), echo())
+    assert set(result.plausibility.answers) == {"real", "generated"}
+    assert result.groups["all"].metrics["fid"].clips is None
+
+
+def test_the_constant_is_fitted_on_training_pairs_alone(run, data, short, echo):
+    """Where training holds one reaction only, that is the constant, whatever is commonest in the test part."""
+    train = data.train()
+    kept = [
+        row for row in range(len(train)) if train[row].pair.truth.reaction == train[0].pair.truth.reaction
+    ]
+    samples = data.held_out("test")
+    known = KnownPairs([train[row] for row in kept], data.validation())
+    result = evaluate(echo(), load_evaluator(run)[0], samples, short, CPU, known=known)
+    truths = {row.pair.clip_key: row.pair.truth.reaction for row in samples.rows}
+    expected = np.mean([reaction == train[0].pair.truth.reaction for reaction in truths.values()])
+    assert result.plausibility.answers["constant"].shares["reaction"].share == pytest.approx(expected)
 
 
 def test_a_model_that_repeats_the_truth_has_no_distance_from_it(run_evaluation, short, echo, samples):
@@ -66,7 +94,8 @@ def test_a_model_that_repeats_the_truth_has_no_distance_from_it(run_evaluation, 
 
         def generate(self, condition, lengths, rng):
             truth = {float(sample.video.frames[0, 0]): sample.motion for sample in samples}
-            motions = [truth[float(frames[0, 0])] for frames in condition.frames]
+            first = condition.frames[:, 0, 0].tolist()
+            motions = [truth.get(value, samples[0].motion) for value in first]  # controls show other frames
             made = torch.zeros(len(lengths), 200, 263)
             for row, (motion, length) in enumerate(zip(motions, lengths, strict=True)):
                 made[row, :length] = torch.from_numpy(np.resize(motion, (int(length), 263)))
@@ -77,7 +106,7 @@ def test_a_model_that_repeats_the_truth_has_no_distance_from_it(run_evaluation, 
     result = run_evaluation(short, Knows(), single)
     assert result.groups["all"].metrics["fid"].mean == pytest.approx(0, abs=1e-6)
     assert result.plausibility.answers["generated"].shares == result.plausibility.answers["real"].shares
-    assert result.plausibility.answers["control"].shares["reaction"].share == 0
+    assert result.plausibility.answers["other_clip"].shares["reaction"].share == 0
 
 
 def test_what_the_model_was_not_made_for_is_refused(run_evaluation, short, echo):

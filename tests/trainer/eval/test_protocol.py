@@ -51,6 +51,8 @@ def test_the_defaults_are_the_papers_protocol():
     assert not any(config.official.model_dump().values())
     official = load_config(EvaluationConfig, None, [], base=PROTOCOLS["official"])
     assert all(official.official.model_dump().values())
+    assert (config.intervals, official.intervals) == ("student", "paper")
+    assert (config.pairs, PROTOCOLS["quick"]["pairs"]) == ("all", "first")
 
 
 def test_the_official_sampling_applies_where_the_generator_has_it(monkeypatch, echo):
@@ -162,11 +164,12 @@ def test_what_is_behind_a_reactions_end_reaches_the_evaluator_by_the_official_sw
     assert max(width for width, zero_tail in widths if not zero_tail) < MAX_FRAMES
 
 
-def test_the_control_sees_other_videos(evaluation, samples, echo):
-    other = np.roll(np.arange(len(samples)), 1)
-    motions = evaluation(echo()).react_to_others(other, 0)
-    for row, motion in enumerate(motions):
-        assert np.all(motion == samples[other[row]].video.frames[0, 0])
+def test_the_controls_see_other_videos_at_the_lengths_of_the_pairs(evaluation, samples, echo):
+    rows = list(range(len(samples)))
+    videos = [samples[row].video for row in rows[::-1]]
+    motions = evaluation(echo()).react_to(videos, 0, rows)
+    for row, (motion, video) in enumerate(zip(motions, videos, strict=True)):
+        assert np.all(motion == video.frames[0, 0])
         assert len(motion) == len(samples[row].motion) // 4 * 4
 
 

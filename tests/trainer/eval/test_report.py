@@ -45,7 +45,7 @@ def test_truths_say_which_reactions_move(subject):
 
 def test_the_report_holds_everything_and_is_json(result, subject, data):
     values = json.loads(json.dumps(result_json(result, subject), allow_nan=False))
-    assert values["schema"] == "evaluation/2"
+    assert values["schema"] == "evaluation/3"
     assert values["statements"] == [
         "MiniViMo is procedural, not ViMo.",
         "Random numbers instead of features.",
@@ -56,6 +56,7 @@ def test_the_report_holds_everything_and_is_json(result, subject, data):
         "motions": 19,
         "skipped_without_video": 0,
         "skipped_shorter_than_one_token": 0,
+        "left_out_not_first_of_clip": 0,
     }
     assert (values["data"]["fingerprint"], values["data"]["split"]) == (data.fingerprint, "test")
     assert values["data"]["features"] == data.identity.model_dump(mode="json")
@@ -70,13 +71,49 @@ def test_the_report_holds_everything_and_is_json(result, subject, data):
     assert values["metrics"]["all"]["diversity_pairs"] == 13
     assert values["metrics"]["all"]["reconstruction"].keys() == {"fid", "mpjpe_m"}
     assert values["plausibility"]["generated"]["shares"]["reaction"]["clips"] == 18
-    assert values["plausibility"]["chance"]["uniform"]["side"] == 0.5
+    assert values["plausibility"]["uniform"]["side"] == 0.5
+    constant = values["plausibility"]["constant"]
+    assert constant["row"] == "best constant answer"
+    assert constant["shares"]["onset"].keys() == {"share", "low", "high", "clips"}
+    assert fid["clips"]["low"] < fid["clips"]["high"]
+    asked = values["plausibility"]["asks"].values()
+    assert sum(kind["shares"]["all"]["clips"] for kind in asked) == 18
+
+
+def test_one_pair_for_every_clip_where_the_protocol_says_so(make_subject, run, data, result):
+    subject = make_subject(run, data, pairs="first")
+    keys = [row.pair.clip_key for row in subject.samples.rows]
+    assert len(keys) == len(set(keys)) == 18
+    assert "1 pairs left out: only the first pair of every clip is measured" in notes(result, subject)
+
+
+def test_the_notes_say_what_intervals_cover(make_subject, run, data, result):
+    found = notes(result, make_subject(run, data))
+    assert any(
+        "Student's t over the 2 repeats" in note and "does not cover which clips" in note for note in found
+    )
+    assert any("20 resamples of the clips" in note for note in found)
+    published = notes(result, make_subject(run, data, intervals="paper", bootstrap=0))
+    assert any("1.96 std / sqrt(n), as published" in note for note in published)
+    assert not any("resamples" in note for note in published)
+
+
+def test_rows_that_could_not_be_fitted_are_missed_aloud(make_subject, run, data, result):
+    bare = {name: row for name, row in result.plausibility.answers.items() if name != "classifier"}
+    unfitted = replace(result, plausibility=replace(result.plausibility, answers=bare))
+    assert any(
+        "no rows fitted on training clips" in note for note in notes(unfitted, make_subject(run, data))
+    )
+    assert not any("no rows fitted" in note for note in notes(result, make_subject(run, data)))
+    on_val = notes(result, make_subject(run, data, split="val"))
+    assert "the classifier's penalty was chosen on the clips measured here" in on_val
 
 
 def test_small_sets_are_called_small(result, subject):
-    found = notes(result, subject)
+    found = notes(replace(result, embedding_dim=18), subject)
+    animals = result.groups["animal-human"].pairs
     assert any("fewer than 100 motions is biased upwards: all (n = 19)" in note for note in found)
-    assert any("rank-deficient" in note and "animal-human (n = 2)" in note for note in found)
+    assert any("rank-deficient" in note and f"animal-human (n = {animals})" in note for note in found)
 
 
 def test_official_quirks_are_named(result, make_subject, run, data):

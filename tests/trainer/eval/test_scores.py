@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from trainer.eval.metrics import confidence_interval, fid
+from trainer.eval.intervals import Band, paper_interval, student_interval
 from trainer.eval.protocol import Embedded, EvaluationConfig, Repeat
-from trainer.eval.scores import diversity_pairs, round_trip, score, summarise
+from trainer.eval.scores import diversity_pairs, over_clips, pose_errors, round_trip, score, summarise
+from trainer.metrics import fid
 
 CONFIG = EvaluationConfig(multimodality_generations=4, multimodality_pairs=3)
 
@@ -38,18 +39,39 @@ def test_a_repeat_is_scored_on_the_pairs_of_the_set_alone(rng):
 
 
 def test_every_metric_is_summed_up_over_the_repeats_that_measured_it():
-    found = summarise([{"fid": 1.0}, {"fid": 3.0, "multimodality": 5.0}])
-    assert found["fid"] == (*confidence_interval([1.0, 3.0]), [1.0, 3.0])
-    assert found["multimodality"] == (5.0, 0.0, [5.0])
+    repeats = [{"fid": 1.0}, {"fid": 3.0, "multimodality": 5.0}]
+    found = summarise(repeats, CONFIG, {"fid": Band(0.0, 4.0)})
+    assert found["fid"] == (*student_interval([1.0, 3.0]), [1.0, 3.0], (0.0, 4.0))
+    assert found["multimodality"] == (5.0, None, [5.0], None)
+    published = summarise(repeats, CONFIG.model_copy(update={"intervals": "paper"}))
+    assert published["fid"][:2] == paper_interval([1.0, 3.0])
+
+
+def test_intervals_over_clips_hold_the_metrics_and_shrink_with_more_clips(rng):
+    def bands(count):
+        real = Embedded([], rng.normal(size=(count, 3)))
+        reactions = Embedded([], rng.normal(size=(count, 3)) + 1)
+        repeat = Repeat(reactions, np.arange(10), rng.normal(size=(10, 4, 3)), rng)
+        rows = np.arange(count)
+        return over_clips(repeat, real, rows, range(count), CONFIG), score(repeat, real, rows, CONFIG)
+
+    (few, _), (many, scores) = bands(40), bands(400)
+    assert set(few) == set(scores) == {"real_diversity", "fid", "diversity", "multimodality"}
+    assert many["fid"].low < scores["fid"] < many["fid"].high
+    assert many["fid"].high - many["fid"].low < 0.6 * (few["fid"].high - few["fid"].low)
+    assert many["multimodality"].low < scores["multimodality"] * 1.3
 
 
 def test_the_round_trip_of_equal_motions_has_no_error(rng, data):
     motions = [sample.motion[:8] for sample in data.held_out("test")]
     real = Embedded(motions, rng.normal(size=(len(motions), 3)))
     rows = np.arange(len(motions))
-    same = round_trip(real, real, rows)
+    same = round_trip(real, real, pose_errors(motions, motions), rows)
     assert same == (pytest.approx(0, abs=1e-9), 0)
     raised = [motion.copy() for motion in motions]
     for motion in raised:
         motion[:, 5] += 0.22  # height of joint 1, one of 22
-    assert round_trip(real, Embedded(raised, real.embeddings), rows).mpjpe_m == pytest.approx(0.01)
+    errors = pose_errors(motions, raised)
+    assert round_trip(real, Embedded(raised, real.embeddings), errors, rows[:3]).mpjpe_m == pytest.approx(
+        0.01
+    )

@@ -4,7 +4,6 @@ Embeddings are those of the motion evaluator. Definitions follow the official ev
 """
 
 import warnings
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,13 +16,6 @@ Indices = NDArray[np.int64]
 
 class RankDeficientWarning(UserWarning):
     """A covariance was estimated from too few samples to have full rank."""
-
-
-class Interval(NamedTuple):
-    """Mean and half width of its 95 % confidence interval."""
-
-    mean: float
-    half_width: float
 
 
 def fid(real: ArrayLike, generated: ArrayLike) -> float:
@@ -126,18 +118,6 @@ def mpjpe(real: ArrayLike, predicted: ArrayLike) -> Array:
     truth, guess = np.asarray(real, np.float64), np.asarray(predicted, np.float64)
     offset = (truth - truth[..., :1, :]) - (guess - guess[..., :1, :])
     return np.asarray(np.linalg.norm(offset, axis=-1).mean(axis=-1))
-
-
-def confidence_interval(values: ArrayLike) -> Interval:
-    """Mean and ``1.96 std / sqrt(n)`` of the repeats' values, std with n in the denominator (as published).
-
-    Raises:
-        InputError: there is no value.
-    """
-    repeats = np.asarray(values, np.float64)
-    if repeats.ndim != 1 or repeats.size == 0:
-        raise InputError(f"a confidence interval needs a list of values, not shape {repeats.shape}")
-    return Interval(float(repeats.mean()), float(1.96 * repeats.std() / np.sqrt(repeats.size)))
 
 
 def _embeddings(values: ArrayLike, name: str, least: int = 2) -> Array:

@@ -5,7 +5,7 @@ import pytest
 import scipy.linalg
 
 from hero_core.errors import InputError
-from trainer.eval import metrics
+from trainer import metrics
 
 
 @pytest.fixture
@@ -84,11 +84,3 @@ def test_mpjpe_ignores_where_the_body_stands(rng):
     moved = real.copy()
     moved[:, 5, 0] += 0.22
     np.testing.assert_allclose(metrics.mpjpe(real, moved), 0.01)
-
-
-def test_confidence_interval_uses_n_in_the_denominator():
-    interval = metrics.confidence_interval([1.0, 3.0])
-    assert interval == (2.0, pytest.approx(1.96 / np.sqrt(2)))
-    assert metrics.confidence_interval([4.0]) == (4.0, 0.0)
-    with pytest.raises(InputError):
-        metrics.confidence_interval([])

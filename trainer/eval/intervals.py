@@ -1,0 +1,128 @@
+"""How sure a number is: over repeats, over clips, and over training runs. All intervals are 95 % ones."""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import t as student_t
+
+from hero_core.errors import InputError
+
+_LEVEL = 0.95
+_TAILS_PERCENT = (2.5, 97.5)
+_Z95 = 1.96
+SHARE_RESAMPLES = 2000
+
+
+class Interval(NamedTuple):
+    """Mean and half width; None of a single value, which says nothing of its spread."""
+
+    mean: float
+    half_width: float | None
+
+
+class Band(NamedTuple):
+    """Ends of an interval."""
+
+    low: float
+    high: float
+
+
+class Share(NamedTuple):
+    """A share of clips with its interval."""
+
+    share: float
+    low: float
+    high: float
+    clips: int
+
+
+def paper_interval(values: ArrayLike) -> Interval:
+    """Mean and ``1.96 std / sqrt(n)`` of the repeats' values, std with n in the denominator (as published).
+
+    Raises:
+        InputError: there is no value.
+    """
+    repeats = _list_of_values(values)
+    return Interval(float(repeats.mean()), float(_Z95 * repeats.std() / np.sqrt(repeats.size)))
+
+
+def student_interval(values: ArrayLike) -> Interval:
+    """Mean and ``t std / sqrt(n)``, t of n - 1 degrees of freedom and std with n - 1 in the denominator.
+
+    Over three values it is 2.7 times as wide as :func:`paper_interval`, over twenty 1.1 times.
+
+    Raises:
+        InputError: there is no value.
+    """
+    repeats = _list_of_values(values)
+    if repeats.size == 1:
+        return Interval(float(repeats[0]), None)
+    quantile = float(student_t.ppf(0.5 + _LEVEL / 2, repeats.size - 1))
+    return Interval(float(repeats.mean()), float(quantile * repeats.std(ddof=1) / np.sqrt(repeats.size)))
+
+
+def wilson(share: float, count: int) -> Share:
+    """A share of ``count`` independent clips with its interval (Wilson, 1927)."""
+    spread = _Z95**2 / count
+    centre = (share + spread / 2) / (1 + spread)
+    half = float(_Z95 * np.sqrt(share * (1 - share) / count + spread / (4 * count)) / (1 + spread))
+    return Share(share, max(0.0, centre - half), min(1.0, centre + half), count)
+
+
+def share_of(values: Sequence[float]) -> Share:
+    """The mean of clips that each count with the share of their reactions that are right.
+
+    Wilson's interval where every clip is either right or wrong; otherwise, as the reactions to one clip are not
+    independent, percentiles of the means of resampled clips.
+    """
+    clips = np.asarray(values, np.float64)
+    if np.isin(clips, (0.0, 1.0)).all():
+        return wilson(float(clips.mean()), len(clips))
+    low, high = mean_over_clips(clips)
+    return Share(float(clips.mean()), low, high, len(clips))
+
+
+def mean_over_clips(values: ArrayLike) -> Band:
+    """Percentile bootstrap of the mean of one value for each clip; always the same resamples."""
+    clips = np.asarray(values, np.float64)
+    rng = np.random.default_rng(0)
+    means = [clips[rng.integers(len(clips), size=len(clips))].mean() for _ in range(SHARE_RESAMPLES)]
+    return Band(*np.percentile(means, _TAILS_PERCENT).tolist())
+
+
+def bootstrap(
+    statistic: Callable[[NDArray[np.int64]], float],
+    clips: Sequence[Hashable],
+    resamples: int,
+    rng: np.random.Generator,
+) -> Band:
+    """How far a statistic moves with the clips that happen to be in the split.
+
+    Resampled clips repeat, which biases a distance between distributions upwards. So the resamples give the spread,
+    and the interval stands around the statistic of the clips as they are: what to expect of other splits of this
+    size.
+
+    Args:
+        statistic: of rows; a row may come several times.
+        clips: of every row; the rows of a clip come together.
+        resamples: how many.
+        rng: which.
+    """
+    rows_of: dict[Hashable, list[int]] = {}
+    for row, clip in enumerate(clips):
+        rows_of.setdefault(clip, []).append(row)
+    groups = [np.array(rows) for rows in rows_of.values()]
+    draws = rng.integers(len(groups), size=(resamples, len(groups)))
+    found = np.array([statistic(np.concatenate([groups[group] for group in draw])) for draw in draws])
+    low, high = np.percentile(found, _TAILS_PERCENT)
+    measured = statistic(np.arange(len(clips)))
+    return Band(float(measured + found.mean() - high), float(measured + found.mean() - low))
+
+
+def _list_of_values(values: ArrayLike) -> NDArray[np.float64]:
+    repeats = np.asarray(values, np.float64)
+    if repeats.ndim != 1 or repeats.size == 0:
+        raise InputError(f"a confidence interval needs a list of values, not shape {repeats.shape}")
+    return repeats

@@ -1,0 +1,83 @@
+"""Motions in batches through a generator or an evaluator: reactions, the round trip through tokens, embeddings."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hero_core.models.base import Generator, VideoFeatures
+from hero_core.models.evaluator import MotionEvaluator
+from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
+from hero_core.records import FeatureRecord
+
+Motion = NDArray[np.float32]  # (n, 263) HumanML3D units
+
+
+@torch.no_grad()
+def react(
+    generator: Generator,
+    videos: Sequence[FeatureRecord],
+    lengths: Sequence[int],
+    rng: torch.Generator,
+    batch_size: int,
+    device: torch.device,
+) -> list[Motion]:
+    """One reaction of each length to each video; clips of about one length share a batch, so little is padded."""
+    order = np.argsort(lengths, kind="stable").tolist()
+    motions: dict[int, Motion] = {}
+    for start in range(0, len(order), batch_size):
+        rows = order[start : start + batch_size]
+        condition = VideoFeatures.of([videos[row] for row in rows]).to(device)
+        frames = torch.tensor([lengths[row] for row in rows], device=device)
+        motions |= zip(rows, cut(generator.generate(condition, frames, rng), frames), strict=True)
+    return [motions[row] for row in range(len(order))]
+
+
+@torch.no_grad()
+def reconstruct(
+    generator: Generator, motions: Sequence[Motion], batch_size: int, device: torch.device
+) -> list[Motion] | None:
+    """Motions through the generator's tokens or latents and back; None where it has none."""
+    rebuilt: list[Motion] = []
+    for motion, lengths in padded(motions, batch_size, device):
+        again = generator.reconstruct(motion, lengths)  # (b, 200, 263)
+        if again is None:
+            return None
+        rebuilt += cut(again, lengths)
+    return rebuilt
+
+
+@torch.no_grad()
+def embed(
+    evaluator: MotionEvaluator, motions: Sequence[Motion], batch_size: int, device: torch.device
+) -> NDArray[np.float32]:
+    """Embeddings ``(n, d)`` of motions, all padded to 200 frames."""
+    batches = padded(motions, batch_size, device)
+    return np.concatenate([evaluator.embed(*batch).float().cpu().numpy() for batch in batches])
+
+
+def padded(
+    motions: Sequence[Motion], batch_size: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of motions ``(b, 200, 263)``, zero past their ends, and their lengths ``(b,)``."""
+    for start in range(0, len(motions), batch_size):
+        batch = motions[start : start + batch_size]
+        stacked = torch.zeros(len(batch), MAX_FRAMES, MOTION_DIM)
+        for row, motion in enumerate(batch):
+            stacked[row, : len(motion)] = torch.from_numpy(np.array(motion))  # a copy: shards are read-only
+        lengths = torch.tensor([len(motion) for motion in batch])
+        yield stacked.to(device), lengths.to(device)
+
+
+def cut(motions: Tensor, lengths: Tensor) -> list[Motion]:
+    """``(b, n, 263)`` as arrays, each of its own length."""
+    arrays = motions.float().cpu().numpy()
+    return [array[:length] for array, length in zip(arrays, lengths.tolist(), strict=True)]
+
+
+def torch_rng(entropy: Sequence[int]) -> torch.Generator:
+    """On the CPU, whose draws are the same wherever is computed."""
+    seed = int(np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    return torch.Generator().manual_seed(seed)
