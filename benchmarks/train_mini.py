@@ -1,11 +1,13 @@
-"""Trains the mini encoder: a small TC-CLIP tower that knows MiniViMo's cartoons and nothing else.
+"""Trains the mini encoder: a small TC-CLIP tower that sees what single frames of MiniViMo's cartoons show.
 
     python -m benchmarks.train_mini --out pipeline/weights
 
-It writes ``mini.safetensors`` (float16) and ``mini.json``. First the tower sees short clips, half of whose frames
-show the event; then clips as they are sampled for features. Linear probes, thrown away afterwards, ask the features
-which reaction fits, on which side, when, and what each frame shows. The score is taken on other clips, which went
-through an mp4 file and the pipeline's decoder.
+It writes ``mini.safetensors`` (float16) and ``mini.json``. A linear probe, thrown away afterwards, asks the feature
+of every frame what this frame shows (``sight``): who and what is there, where, how near, which face, pose and light;
+from the second stage on also, yes or no, which of them are plain to see.
+What a clip is about, which reaction fits, on which side and when, is never asked. First the tower sees single
+pictures of different clips, then clips as they are sampled for features. The scores are taken on other clips, which
+went through an mp4 file and the pipeline's decoder.
 """
 
 import argparse
@@ -13,158 +15,246 @@ import math
 import sys
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from einops import rearrange
+from numpy.typing import NDArray
 from pydantic import Field
 from safetensors.torch import save
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader
 
-from benchmarks.mini_clips import PHASES, SIDES, Example, TrainingClips, decoded_clip, render_clip
+from benchmarks.mini_clips import DecodedClips, Example, MixedPictures, Rendered, WholeClips, render_clip
+from benchmarks.mini_scores import Watched, clip_scores, frame_scores, owner
+from benchmarks.muon import Muon
 from hero_core.config import Config
-from hero_core.minivimo.interactions import INTERACTIONS, REACTIONS
+from hero_core.minivimo.interactions import INTERACTIONS
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
 from hero_core.progress import Progress
 from hero_core.storage import write_bytes, write_json
 from pipeline.decode.transforms import normalise
+from pipeline.minivimo import sample_clip
+from pipeline.minivimo.sight import SIGHT_FIELDS, sight
 
 TOWER = TcClipConfig(image_size=112, width=128, layers=4, heads=2, context_tokens=32)
-SHORT = TOWER.model_copy(update={"frames": 8, "context_tokens": 16})
+MIXED = TOWER.model_copy(update={"frames": 4, "context_tokens": 8})
 
 FIRST_DATA_SEED = 1_000_000
-"""MiniViMo seeds from here on belong to this script: two for each training seed, to train and to score."""
+"""MiniViMo seeds from here on belong to this script: three for each training seed."""
 
-WHITENING_CLIPS = 64
-"""Clips whose patches a new tower is made for."""
+FIRST_CLIPS = 64
+"""Clips whose patches a new tower is made for, and whose features are given unit deviation."""
 
+_SCALE_CLIPS = 16 * len(INTERACTIONS)
+_SCALE_TIMES = 12
+_SMOOTH_BELOW = 0.1
 
-class ProbeWeights(Config):
-    """What each probe's loss counts."""
+PLAIN: dict[str, float] = {
+    "face_slant": 0.5,
+    "face_smile": 0.5,
+    "bow": 0.4,
+    "left_hand_up": -0.3,
+    "right_hand_up": -0.3,
+    "left_hand_size": 0.25,
+    "right_hand_size": 0.25,
+}
+"""Fields of a person that are near zero in most frames, and from where on one plainly sees an angry face, a raised
+hand and so on: as yes or no they are learned far sooner than as numbers."""
 
-    reaction: float = 1.0
-    side: float = 1.0
-    onset: float = 1.0
-    shown_reaction: float = 2.0
-    shown_side: float = 1.0
-    phase: float = 0.3
+_MOST_UPWEIGHTED = 15.0
+_PLAIN_COLUMNS = [SIGHT_FIELDS.index(field) for field in PLAIN]
+_PERSON_SHOWN = SIGHT_FIELDS.index("person_shown")
+
+_SHOWN = torch.tensor([field.endswith("_shown") for field in SIGHT_FIELDS])
+_OWNER = torch.tensor([owner(field) for field in SIGHT_FIELDS])
 
 
 class Stage(Config):
     """One warm-up and one cosine of learning rates.
 
     Attributes:
-        clips: short or full ones.
+        frames: ``mixed`` shows pictures of different clips side by side, so that the tower learns to read each by
+            itself; ``clip`` shows whole clips.
         steps: batches.
+        first_clip: index of the first clip it is shown; every stage has clips of its own.
         rate_factor: on both learning rates.
-        easy_share: how many of the clips without people it keeps.
+        plain_weight: of the losses of what is plain to see.
+        balanced: what few frames show counts as much as what many show.
     """
 
-    clips: Literal["short", "full"]
+    frames: Literal["mixed", "clip"]
     steps: int = Field(ge=1)
+    first_clip: int = Field(default=0, ge=0)
     rate_factor: float = Field(default=1.0, gt=0)
-    easy_share: float = Field(default=1.0, gt=0, le=1)
-    probe_weights: ProbeWeights = ProbeWeights()
+    plain_weight: float = Field(default=0.0, ge=0)
+    balanced: bool = False
 
 
 class MiniTraining(Config):
     """How the tower is trained.
 
     Attributes:
+        batch_frames: frames of a batch, whatever clips they are of.
+        absent_weight: of the loss of a number whose thing or person the frame does not show; 1 where it does.
         matrix_learning_rate: of the layers' matrices (Muon); ``learning_rate`` is for all else (AdamW).
+        fitted_clips: clips, of one seed, on which the questions of the scores are fitted.
+        scored_clips: clips, of another seed, on which they are asked.
     """
 
     seed: int = Field(default=0, ge=0)
     stages: tuple[Stage, ...] = (
-        Stage(clips="short", steps=2600, probe_weights=ProbeWeights(onset=10, shown_reaction=1, phase=1)),
-        Stage(clips="short", steps=2600, rate_factor=0.7, easy_share=0.3),
-        Stage(clips="full", steps=400, rate_factor=0.4, easy_share=0.3),
+        Stage(frames="mixed", steps=2200),
+        Stage(
+            frames="mixed", steps=1800, first_clip=8_000_000, rate_factor=0.7, plain_weight=2, balanced=True
+        ),
+        Stage(frames="clip", steps=120, first_clip=9_000_000, rate_factor=0.2, plain_weight=2, balanced=True),
     )
-    batch_clips: int = Field(default=8, ge=1)
-    matrix_learning_rate: float = Field(default=2e-3, gt=0)
-    learning_rate: float = Field(default=1e-3, gt=0)
+    batch_frames: int = Field(default=64, ge=TOWER.frames)
+    absent_weight: float = Field(default=0.1, ge=0, le=1)
+    matrix_learning_rate: float = Field(default=6e-3, gt=0)
+    learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=0.03, ge=0)
-    warmup_steps: int = Field(default=100, ge=1)
-    held_out_clips: int = Field(default=450, ge=len(INTERACTIONS))
+    warmup_steps: int = Field(default=60, ge=1)
+    fitted_clips: int = Field(default=400, ge=len(INTERACTIONS))
+    scored_clips: int = Field(default=300, ge=len(INTERACTIONS))
 
     @property
     def train_seed(self) -> int:
         """MiniViMo seed of the training clips."""
-        return FIRST_DATA_SEED + 2 * self.seed
+        return FIRST_DATA_SEED + 3 * self.seed
 
     @property
-    def held_out_seed(self) -> int:
+    def fitted_seed(self) -> int:
+        """MiniViMo seed of the clips on which the questions of the scores are fitted."""
+        return self.train_seed + 1
+
+    @property
+    def scored_seed(self) -> int:
         """MiniViMo seed of the clips that score the result."""
-        return FIRST_DATA_SEED + 2 * self.seed + 1
+        return self.train_seed + 2
 
 
-class Probes(nn.Module):
-    """Linear questions to the features."""
+@dataclass(frozen=True)
+class Sights:
+    """What single frames of many clips show, to scale the losses by.
 
-    def __init__(self, feature_dim: int) -> None:
+    Attributes:
+        deviations: ``(fields,)`` how much each number varies where its thing or person is shown; 1 for ``_shown``.
+        rarity: ``(fields,)`` frames that do not show something for each that does; 1 for numbers.
+        plain_rarity: ``(plain,)`` the same of what is plain to see.
+    """
+
+    deviations: Tensor
+    rarity: Tensor
+    plain_rarity: Tensor
+
+    @classmethod
+    def of(cls, data_seed: int) -> Self:
+        """Those of some clips of a seed."""
+        plans = [sample_clip(data_seed, index) for index in range(_SCALE_CLIPS)]
+        shares = np.linspace(0, 1, _SCALE_TIMES)
+        frames = [sight(plan, share * plan.duration_seconds) for plan in plans for share in shares]
+        seen = torch.from_numpy(np.stack(frames))  # (n, fields)
+        deviations = [
+            1.0 if field.endswith("_shown") else float(seen[seen[:, owner(field)] > 0.5, column].std())
+            for column, field in enumerate(SIGHT_FIELDS)
+        ]
+        rarity = torch.where(_SHOWN, _rarity(seen), 1.0)
+        return cls(torch.tensor(deviations), rarity, _rarity(plain_to_see(seen)))
+
+
+def _rarity(shown: Tensor) -> Tensor:
+    shares = shown.clamp(0, 1).mean(dim=0)
+    return ((1 - shares) / shares).clamp(1, _MOST_UPWEIGHTED)
+
+
+def plain_to_see(truth: Tensor) -> Tensor:
+    """``(n, fields)`` of ``sight`` to ``(n, plain)``, 1 where a field of a shown person is above :data:`PLAIN`."""
+    above = truth[:, _PLAIN_COLUMNS] > torch.tensor(list(PLAIN.values()))
+    return (above & (truth[:, [_PERSON_SHOWN]] > 0.5)).float()
+
+
+class SightProbe(nn.Module):
+    """Linear questions to the feature of a frame: one for each field of ``sight``, and one for each that is plain.
+
+    Numbers are told in units of the square root of their deviation, so that what varies little (a face, a hand)
+    counts, and still less than where things are, which has to be seen first.
+    """
+
+    def __init__(self, feature_dim: int, sights: Sights) -> None:
         super().__init__()
-        sizes = {
-            "reaction": len(REACTIONS),
-            "side": len(SIDES),
-            "onset": 1,
-            "shown_reaction": len(REACTIONS) + 1,
-            "shown_side": len(SIDES),
-            "phase": PHASES,
-        }
-        self.weights = nn.ParameterDict(
-            {name: torch.zeros(feature_dim, size) for name, size in sizes.items()}
-        )
-        self.biases = nn.ParameterDict({name: torch.zeros(size) for name, size in sizes.items()})
+        self.weight = nn.Parameter(torch.zeros(feature_dim, len(SIGHT_FIELDS)))
+        self.bias = nn.Parameter(torch.zeros(len(SIGHT_FIELDS)))
+        self.plain_weight = nn.Parameter(torch.zeros(feature_dim, len(PLAIN)))
+        self.plain_bias = nn.Parameter(torch.zeros(len(PLAIN)))
+        self.sights = sights
+        self.scales = sights.deviations.sqrt()
 
-    def forward(self, frames: Tensor) -> dict[str, Tensor]:
-        """Answers by name, from features ``(b, t, d)``: of clips ``(b, classes)``, of frames ``(b, t, classes)``."""
-        of_clip, clip = {"reaction", "side", "onset"}, frames.mean(dim=1)
-        return {
-            name: (clip if name in of_clip else frames) @ weight + self.biases[name]
-            for name, weight in self.weights.items()
-        }
+    def forward(self, features: Tensor) -> Tensor:
+        """``(n, d)`` to ``(n, fields)``: logits of what is shown, numbers in ``scales``."""
+        answers: Tensor = features @ self.weight + self.bias
+        return answers
+
+    def losses(self, features: Tensor, truth: Tensor, absent_weight: float, balanced: bool) -> Tensor:
+        """``(fields,)`` from ``(n, d)`` and ``(n, fields)``: cross-entropy of what is shown, smooth L1 of numbers."""
+        answers = self(features)
+        shown = _cross_entropy(answers, truth.clamp(0, 1), self.sights.rarity if balanced else None)
+        numbers = F.smooth_l1_loss(answers, truth / self.scales, reduction="none", beta=_SMOOTH_BELOW)
+        there = _SHOWN | (truth[:, _OWNER] > 0.5)  # (n, fields)
+        weights = absent_weight + (1 - absent_weight) * there.float()
+        return (weights * torch.where(_SHOWN, shown, numbers)).sum(dim=0) / weights.sum(dim=0)
+
+    def plain_losses(self, features: Tensor, truth: Tensor) -> Tensor:
+        """``(plain,)`` cross-entropies of what is plain to see, rare things weighted up."""
+        answers = features @ self.plain_weight + self.plain_bias
+        return _cross_entropy(answers, plain_to_see(truth), self.sights.plain_rarity).mean(dim=0)
 
 
-def probe_losses(answers: dict[str, Tensor], truth: Example, weights: ProbeWeights) -> dict[str, Tensor]:
-    """Weighted losses: cross-entropies, and smooth L1 of the onset."""
-    losses = {"onset": F.smooth_l1_loss(answers["onset"].squeeze(-1), truth.onset, beta=0.1)}
-    for name in answers.keys() - losses.keys():
-        losses[name] = F.cross_entropy(answers[name].flatten(0, -2), getattr(truth, name).flatten())
-    return {name: getattr(weights, name) * losses[name] for name in answers}
+def _cross_entropy(logits: Tensor, truth: Tensor, rarity: Tensor | None) -> Tensor:
+    """``(n, k)``; with ``rarity`` ``(k,)``, what is rare counts by its square root more, what is common less."""
+    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=rarity)
+    return losses if rarity is None else losses / rarity.sqrt()
 
 
 def train_mini_encoder(training: MiniTraining, out: Path, workers: int, report: Progress) -> None:
     """Train, score, and write ``out/mini.safetensors`` and ``out/mini.json``."""
     tower = new_tower(training)
-    probes = Probes(TOWER.out_dim)
+    probe = SightProbe(TOWER.out_dim, Sights.of(training.train_seed))
     for number in range(len(training.stages)):
-        train_stage(tower, probes, number, training, workers, report)
-    finish(tower, probes, training, out, report)
+        train_stage(tower, probe, number, training, workers, report)
+    finish(tower, training, out, workers, report)
 
 
 def new_tower(training: MiniTraining) -> TcClip:
     """A tower that begins well: patches whitened, positions as waves."""
     tower = TcClip(TOWER).initialise(torch.Generator().manual_seed(training.seed))
-    clips = [
-        render_clip(training.train_seed, index, SHORT.frames, TOWER.image_size)
-        for index in range(WHITENING_CLIPS)
-    ]
-    video = torch.from_numpy(np.concatenate([normalise(clip.frames) for clip in clips]))  # (n, 3, h, w)
     with torch.no_grad():
-        tower.conv1.weight.copy_(_whitening(video).view_as(tower.conv1.weight))
+        tower.conv1.weight.copy_(_whitening(_first_video(training).flatten(0, 1)).view_as(tower.conv1.weight))
         tower.positional_embedding.copy_(_waves())
     return tower
 
 
-def _whitening(video: Tensor) -> Tensor:
+def _first_video(training: MiniTraining) -> Tensor:
+    """``(clips, t, 3, h, w)``."""
+    clips = [render_clip(training.train_seed, index, TOWER.image_size) for index in range(FIRST_CLIPS)]
+    return _video(np.stack([clip.frames for clip in clips]))
+
+
+def _video(frames: NDArray[np.uint8]) -> Tensor:
+    """``(b, t, h, w, 3)`` to what the tower takes."""
+    return torch.from_numpy(np.stack([normalise(clip) for clip in frames]))
+
+
+def _whitening(pictures: Tensor) -> Tensor:
     """The main directions of patches in ``(n, 3, h, w)``, of about equal deviation: ``(width, 3·p·p)``."""
     side = TOWER.patch_size
-    patches = rearrange(video, "n c (y p) (x q) -> (n y x) (c p q)", p=side, q=side).double()
+    patches = rearrange(pictures, "n c (y p) (x q) -> (n y x) (c p q)", p=side, q=side).double()
     variances, directions = torch.linalg.eigh(patches.T.cov())  # rising
     whitened: Tensor = directions / (variances + 0.01 * variances.mean()).sqrt()
     return whitened.T.flip(0)[: TOWER.width].float()
@@ -181,37 +271,45 @@ def _waves() -> Tensor:
 
 
 def train_stage(
-    tower: TcClip, probes: Probes, number: int, training: MiniTraining, workers: int, report: Progress
+    tower: TcClip, probe: SightProbe, number: int, training: MiniTraining, workers: int, report: Progress
 ) -> None:
-    """Train tower and probes through stage ``number``, in place."""
+    """Train tower and probe through stage ``number``, in place."""
     stage = training.stages[number]
-    config = SHORT if stage.clips == "short" else TOWER
-    first = number * 1_000_000  # every stage has clips of its own
-    clips = TrainingClips(training.train_seed, first, config.frames, config.image_size, stage.easy_share)
-    student = _sharing_weights(tower, config)
-    optimisers, schedulers = _optimisers(student, probes, stage, training)
-    batches = islice(_load(clips, training, workers), stage.steps)
-    for step, example in enumerate(batches, start=1):
-        losses = probe_losses(probes(_features(student, example)), example, stage.probe_weights)
+    student = _sharing_weights(tower, MIXED if stage.frames == "mixed" else TOWER)
+    optimisers, schedulers = _optimisers(student, probe, stage, training)
+    for step, example in enumerate(islice(_batches(number, training, workers), stage.steps), start=1):
+        features = student(_video(example.frames.numpy())).flatten(0, 1)  # (n, d)
+        truth = example.sight.flatten(0, 1)
+        losses = probe.losses(features, truth, training.absent_weight, stage.balanced)
+        total = losses.sum()
+        if stage.plain_weight:
+            total = total + stage.plain_weight * probe.plain_losses(features, truth).sum()
         for optimiser in optimisers:
             optimiser.zero_grad()
-        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+        total.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_([*student.parameters(), *probe.parameters()], 5.0)
         for optimiser, scheduler in zip(optimisers, schedulers, strict=True):
             optimiser.step()
             scheduler.step()
         if step % 50 == 0:
-            shown = ", ".join(f"{name} {loss.item():.3f}" for name, loss in losses.items())
-            report(step, stage.steps, f"stage {number + 1}, {stage.clips} clips: {shown}")
+            shown, numbers = losses[_SHOWN].mean(), losses[~_SHOWN].mean()
+            note = f"stage {number + 1}, {stage.frames} frames: shown {shown:.3f}, numbers {numbers:.3f}"
+            report(step, stage.steps, note)
 
 
-def _load(clips: TrainingClips, training: MiniTraining, workers: int) -> Iterable[Example]:
+def _batches(number: int, training: MiniTraining, workers: int) -> Iterable[Example]:
+    first, together = training.stages[number].first_clip, MIXED.frames
+    stream: MixedPictures | WholeClips
+    if training.stages[number].frames == "mixed":
+        stream = MixedPictures(training.train_seed, first, TOWER.image_size, together)
+    else:
+        stream, together = WholeClips(training.train_seed, first, TOWER.image_size), TOWER.frames
     rng = torch.Generator().manual_seed(training.seed)
-    return DataLoader(clips, batch_size=training.batch_clips, num_workers=workers, generator=rng)
+    return DataLoader(stream, training.batch_frames // together, num_workers=workers, generator=rng)
 
 
 def _sharing_weights(tower: TcClip, config: TcClipConfig) -> TcClip:
-    """The same weights for clips of another length, of which nothing in them depends."""
+    """The same weights for another number of frames, on which nothing in them depends."""
     with torch.device("meta"):
         other = TcClip(config)
     other.load_state_dict(tower.state_dict(), assign=True)
@@ -219,85 +317,71 @@ def _sharing_weights(tower: TcClip, config: TcClipConfig) -> TcClip:
 
 
 def _optimisers(
-    tower: TcClip, probes: Probes, stage: Stage, training: MiniTraining
+    tower: TcClip, probe: SightProbe, stage: Stage, training: MiniTraining
 ) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
     matrices = [p for name, p in tower.named_parameters() if "resblocks" in name and p.ndim == 2]
     ids = {id(p) for p in matrices}
-    rest = [p for p in (*tower.parameters(), *probes.parameters()) if id(p) not in ids]
+    rest = [p for p in (*tower.parameters(), *probe.parameters()) if id(p) not in ids]
     rates = training.matrix_learning_rate * stage.rate_factor, training.learning_rate * stage.rate_factor
     decay = training.weight_decay
     optimisers: list[torch.optim.Optimizer] = [
-        torch.optim.Muon(matrices, rates[0], decay, adjust_lr_fn="match_rms_adamw"),
+        Muon(matrices, rates[0], decay),
         torch.optim.AdamW(rest, rates[1], betas=(0.9, 0.98), weight_decay=decay),
     ]
 
     def schedule(step: int) -> float:
-        return (
-            min(1.0, (step + 1) / training.warmup_steps) * 0.5 * (1 + math.cos(math.pi * step / stage.steps))
-        )
+        warmth = min(1.0, (step + 1) / training.warmup_steps)
+        return warmth * 0.5 * (1 + math.cos(math.pi * step / stage.steps))
 
     return optimisers, [torch.optim.lr_scheduler.LambdaLR(optimiser, schedule) for optimiser in optimisers]
 
 
-def _features(tower: TcClip, example: Example) -> Tensor:
-    """Features ``(b, t, d)`` for training: bfloat16 where it does no harm."""
-    video = torch.from_numpy(np.stack([normalise(clip) for clip in example.frames.numpy()]))
-    with torch.autocast("cpu", torch.bfloat16):
-        features: Tensor = tower(video)
-    return features.float()
-
-
-def finish(tower: TcClip, probes: Probes, training: MiniTraining, out: Path, report: Progress) -> None:
+def finish(tower: TcClip, training: MiniTraining, out: Path, workers: int, report: Progress) -> None:
     """Scale the features, round the weights to float16, score them and write them."""
-    _scale_features(tower, probes, training)
+    scale_features(tower, _first_video(training))
     half = {name: tensor.half() for name, tensor in tower.state_dict().items()}
     tower.load_state_dict(half)
-    score = _score(tower, probes, training)
-    report(training.held_out_clips, training.held_out_clips, f"clips of another seed: {score}")
+    fitted = watch(tower, training.fitted_seed, training.fitted_clips, workers, report)
+    scored = watch(tower, training.scored_seed, training.scored_clips, workers, report)
+    scores = {"frames": frame_scores(fitted, scored), "clips": clip_scores(fitted, scored)}
     write_bytes(out / "mini.safetensors", save(half))
-    write_json(out / "mini.json", _description(training, score))
+    write_json(out / "mini.json", _description(training, scores))
 
 
 @torch.no_grad()
-def _scale_features(tower: TcClip, probes: Probes, training: MiniTraining) -> None:
-    """Give every feature dimension unit deviation, by its column of the projection; the probes follow."""
-    clips = TrainingClips(
-        training.train_seed, len(training.stages) * 1_000_000, TOWER.frames, TOWER.image_size
-    )
-    batches = islice(_load(clips, training, workers=0), 8)
-    features = torch.cat([_features(tower, example).flatten(0, 1) for example in batches])  # (n, d)
-    deviation = features.std(dim=0)
-    tower.proj.div_(deviation)
-    for weight in probes.weights.values():
-        weight.mul_(deviation.unsqueeze(-1))
+def scale_features(tower: TcClip, video: Tensor) -> None:
+    """Give every feature dimension unit deviation over the frames of ``video``, by its column of the projection."""
+    features = torch.cat([tower(clips).flatten(0, 1) for clips in torch.split(video, 4)])  # (n, d)
+    tower.proj.div_(features.std(dim=0))
 
 
 @torch.inference_mode()
-def _score(tower: TcClip, probes: Probes, training: MiniTraining) -> dict[str, float]:
-    """How well the probes read held-out clips that went through mp4; sides of sided interactions only."""
-    right: dict[str, list[float]] = {"reaction": [], "side": [], "phase": []}
-    onset_errors: list[float] = []
+def watch(tower: TcClip, data_seed: int, count: int, workers: int, report: Progress) -> list[Watched]:
+    """Features of the first ``count`` clips of a seed, each through mp4 and the pipeline's decoder."""
+    watched = []
     with tempfile.TemporaryDirectory() as folder:
-        for index in range(training.held_out_clips):
-            clip = decoded_clip(training.held_out_seed, index, TOWER.image_size, Path(folder))
-            truth = default_collate([clip.example()])
-            answers = probes(tower(torch.from_numpy(normalise(clip.frames)).unsqueeze(0)))
-            for name in right if clip.plan.interaction.sided else ("reaction", "phase"):
-                hits = answers[name].argmax(dim=-1) == getattr(truth, name)
-                right[name].append(float(hits.float().mean()))
-            onset_errors.append(abs(float(answers["onset"] - truth.onset)) * clip.plan.duration_seconds)
-    accuracies = {f"{name}_accuracy": round(float(np.mean(hits)), 4) for name, hits in right.items()}
-    return accuracies | {"onset_error_seconds": round(float(np.mean(onset_errors)), 4)}
+        clips = DecodedClips(data_seed, count, TOWER.image_size, Path(folder))
+        rendered: Iterable[Rendered] = DataLoader(clips, batch_size=None, num_workers=workers)
+        for done, clip in enumerate(rendered, start=1):
+            features: NDArray[np.float32] = tower(_video(clip.frames[None]))[0].numpy()
+            watched.append(Watched(clip.plan, clip.times_seconds, features, clip.example().sight))
+            if done % 50 == 0:
+                report(done, count, "clips watched")
+    return watched
 
 
-def _description(training: MiniTraining, score: dict[str, float]) -> dict[str, Any]:
-    seeds = {"train": training.train_seed, "held_out": training.held_out_seed}
+def _description(training: MiniTraining, scores: dict[str, dict[str, float]]) -> dict[str, Any]:
+    seeds = {
+        "train": training.train_seed,
+        "scores_fitted": training.fitted_seed,
+        "scored": training.scored_seed,
+    }
     return {
-        "statement": "mini: a small TC-CLIP tower trained on MiniViMo's procedural cartoon clips; it knows nothing "
-        "of real videos and is for the demonstration only.",
+        "statement": "mini: a small TC-CLIP tower that was taught what single frames of MiniViMo's procedural "
+        "cartoons show, never a clip's answer; it knows nothing of real videos and is for the demonstration only.",
         "config": TOWER.model_dump(mode="json"),
         "training": training.model_dump(mode="json") | {"minivimo_seeds": seeds},
-        "held_out": score,
+        "held_out": scores,
         "torch_version": torch.__version__,
     }
 
@@ -310,8 +394,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1, help="one more process draws clips")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    training = MiniTraining(seed=options.seed)
-    train_mini_encoder(training, options.out, 1, _print)
+    train_mini_encoder(MiniTraining(seed=options.seed), options.out, 1, _print)
 
 
 def _print(done: int, total: int, note: str = "") -> None:
