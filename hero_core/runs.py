@@ -1,6 +1,6 @@
 """A run folder, as those see it who use what was trained.
 
-RUN/run.json                    which generator this is, and where imported weights come from
+RUN/run.json                    which generator this is, how it samples, and where imported weights come from
 RUN/{part}/best.safetensors     checkpoint with the lowest validation metric
 RUN/{part}/last.safetensors     the newest one
 RUN/evaluator/best.safetensors  the evaluator, if one was trained or imported
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from hero_core.config import load_config
+from hero_core.config import merged, parse_config, read_settings
 from hero_core.errors import FingerprintError, ManifestError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models import generators  # noqa: F401  registers them
@@ -97,7 +97,7 @@ def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> 
     Args:
         run: the run folder.
         which: checkpoint of the parts; of those that encode motions always the best one, which others learnt from.
-        sampling: settings of how to generate, ``name=value``; the generator's defaults otherwise.
+        sampling: settings of how to generate, ``name=value``; otherwise the run's, which its training set down.
 
     Raises:
         WeightsError: a part is missing or damaged.
@@ -108,7 +108,10 @@ def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> 
     if kind is None:
         raise WeightsError(f"{run}: no run here; train one with hero-train all DATA --out {run}")
     cls = generator_class(kind)
-    chosen = load_config(cls.sampling_settings, None, sampling)
+    own = read_json(run / RUN_FILE).get("sampling") or {}
+    chosen = parse_config(
+        cls.sampling_settings, merged(own, read_settings(None, sampling)), str(run / RUN_FILE)
+    )
     encoders = {part.encoded_by for part in cls.parts.values()}
     parts: dict[str, Any] = {}
     origins: dict[str, Origin] = {}

@@ -142,6 +142,7 @@ def collate(items: Sequence[tuple[Sample, Span]], padded_frames: int, videos: bo
         keys=tuple(sample.pair.key for sample, _ in items),
         motion=torch.from_numpy(motion),
         lengths=torch.tensor([span.frames for _, span in items]),  # (b,)
+        starts=tuple(span.start for _, span in items),
         condition=condition,
     )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, create_model, model_validator
 
@@ -27,7 +27,7 @@ DEFAULT_PRESET = "paper"
 LENGTH = ("steps", "epochs")
 """Settings that say how long a part is trained; more of them extends a run."""
 
-_HOW_OFTEN = ("log_every_steps", "save_every_steps")
+_UNIMPORTANT = ("log_every_steps", "save_every_steps", "pretrained_on")
 _COMMON = ("seed", "selection", "feat_bias")
 
 
@@ -42,6 +42,12 @@ class TrainingConfig(ScheduleConfig):
         weight_decay: of AdamW.
         gradient_clip: largest norm of the gradient; unlimited unless set.
         window_frames: length of the windows of a part that is trained on windows; others do not use it.
+        pretrained_on: what the method's own weights were trained on before; without ``--finetune``, hero-train warns
+            and the run says that it started otherwise. Unset where the method starts from fresh weights.
+        finetune_statistics: what a fine-tuned part normalises motions by: ``data``, as the release does, the statistics
+            of what it is now trained on; ``checkpoint``, those that it was trained with before.
+        select_by: what chooses the best checkpoint: ``loss``, that of the true motions; ``reactions``, what the part
+            generates for the validation clips, by FID, or by wrong answers where the right ones are known.
         log_every_steps: one line in ``log.jsonl`` this often, with the means since the last one.
         evaluate_every_steps: validate, and keep the best checkpoint, this often; once per epoch unless set.
         save_every_steps: save what a run resumes from this often; with every validation unless set.
@@ -54,6 +60,9 @@ class TrainingConfig(ScheduleConfig):
     weight_decay: float = Field(0.0, ge=0)
     gradient_clip: float | None = Field(None, gt=0)
     window_frames: int = Field(20, ge=FRAMES_PER_TOKEN, multiple_of=FRAMES_PER_TOKEN)
+    pretrained_on: str | None = None
+    finetune_statistics: Literal["data", "checkpoint"] = "data"
+    select_by: Literal["loss", "reactions"] = "loss"
     log_every_steps: int = Field(10, ge=1)
     evaluate_every_steps: int | None = Field(None, ge=1)
     save_every_steps: int | None = Field(None, ge=1)
@@ -101,6 +110,7 @@ class TrainConfig(Config):
             these columns larger. HumanML3D's users say 5; the release's code divides twice, so by 25.
         workers: processes that read batches ahead; 0 reads in the training process. Never changes a number.
         tensorboard: also write event files.
+        sampling: how the generator makes reactions, where nothing else is said; its own settings.
     """
 
     official_values: ClassVar[Mapping[str, Any]] = {"selection": "official-test", "feat_bias": 25.0}
@@ -111,6 +121,7 @@ class TrainConfig(Config):
     feat_bias: float = Field(5.0, gt=0)
     workers: int = Field(0, ge=0)
     tensorboard: bool = False
+    sampling: Config = Config()
     evaluator: EvaluatorSection = EvaluatorSection()
 
     @property
@@ -132,9 +143,11 @@ class TrainConfig(Config):
 
         The generator's own settings count only as far as they change the part's section.
         """
-        unimportant = {"training": set(LENGTH) | set(_HOW_OFTEN)}
+        unimportant = {"training": set(LENGTH) | set(_UNIMPORTANT)}
         section = self.section(name).model_dump(mode="json", exclude=unimportant)
-        return {**self.model_dump(mode="json", include=set(_COMMON)), name: section}
+        by_reactions = self.section(name).training.select_by == "reactions"
+        common = {*_COMMON, "sampling"} if by_reactions else set(_COMMON)
+        return {**self.model_dump(mode="json", include=common), name: section}
 
     def changes(self, other: "TrainConfig", name: str) -> list[str]:
         """In what ``other`` differs of what decides a part and how long it is trained: ``name: mine != other``."""
@@ -143,7 +156,7 @@ class TrainConfig(Config):
         return [
             line
             for path, line in lines.items()
-            if path.startswith(sections) and not path.endswith(_HOW_OFTEN)
+            if path.startswith(sections) and not path.endswith(_UNIMPORTANT)
         ]
 
     def fingerprint(self, name: str) -> str:
@@ -152,16 +165,16 @@ class TrainConfig(Config):
 
 
 def trainable(generator: str) -> tuple[str, ...]:
-    """Names of a generator's parts in training order, then the evaluator.
+    """Names of the evaluator, which checkpoints may be chosen with, and of a generator's parts, in training order.
 
     Raises:
         ConfigError: no such generator.
     """
-    return (*generator_class(generator).parts, EVALUATOR)
+    return (EVALUATOR, *generator_class(generator).parts)
 
 
 def train_config_class(generator: str) -> type[TrainConfig]:
-    """The class of all settings: the common ones, the generator's own, and one section per part.
+    """The class of all settings: the common ones, the generator's own, how it samples, and one section per part.
 
     Raises:
         ConfigError: no such generator.
@@ -177,6 +190,7 @@ def _settings_class(cls: Any) -> type[TrainConfig]:
         model = (part.settings, part.settings())
         section = create_model(f"{name.title()}Section", __base__=Section, model=model)
         sections[name] = (section, section())
+    sections["sampling"] = (cls.sampling_settings, cls.sampling_settings())
     return create_model("Settings", __base__=(TrainConfig, cls.settings), **sections)
 
 
@@ -230,8 +244,11 @@ def preset_of(generator: str, preset: str | None) -> str | None:
 
 
 def _preset(generator: str, preset: str | None) -> dict[str, Any]:
+    """What a preset states; one that names a ``base`` states only what it has otherwise than that preset."""
     name = preset_of(generator, preset)
     if name is None:
         return {}
     path = files("trainer") / "presets" / generator / f"{name}.toml"
-    return tomllib.loads(path.read_text(encoding="utf-8"))
+    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    base = values.pop("base", None)
+    return values if base is None else merged(_preset(generator, base), values)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from hero_core.models.checkpoint import Network, save_network
 from hero_core.progress import Progress
 from trainer.batches import Batches
 from trainer.config import TrainingConfig
+from trainer.encoded import EncodedMotions
 from trainer.folder import PartFolder
 from trainer.interrupts import interrupts
 from trainer.log import TrainingLog
@@ -34,6 +35,20 @@ class StoppedError(HeroError):
     """The user stopped the run. The training state on disk is of the step it stopped at."""
 
 
+class Scorer(Protocol):
+    """Scores a part in training by more than its losses: by the reactions it would give.
+
+    Attributes:
+        metric: the number that marks the best checkpoint by its lowest value.
+    """
+
+    metric: str
+
+    def __call__(self, part: Any) -> dict[str, float]:
+        """Numbers of a part in evaluation mode; the same for the same weights."""
+        ...
+
+
 @dataclass(frozen=True)
 class Run:
     """One part, ready to train.
@@ -43,7 +58,8 @@ class Run:
         part: a :class:`hero_core.models.base.Part`, on the device.
         network: what of the part a checkpoint keeps; the part itself, but for the evaluator.
         batches: to learn from.
-        encoder: the frozen earlier part that makes ``Batch.encoded``, on the device; None where none is needed.
+        scorer: what chooses the best checkpoint; None for the part's own metric.
+        encoded: what the frozen earlier part makes of the motions; None where nothing is needed.
         training: settings.
         seed: of the part's draws.
         device: where to compute.
@@ -56,7 +72,8 @@ class Run:
     part: Any
     network: Network
     batches: Batches
-    encoder: Any
+    encoded: EncodedMotions | None
+    scorer: Scorer | None
     training: TrainingConfig
     seed: int
     device: torch.device
@@ -69,6 +86,11 @@ class Run:
         """Batches in all."""
         return self.training.total_steps(self.batches.order.steps_per_epoch)
 
+    @property
+    def metric(self) -> str:
+        """Name of the number that marks the best checkpoint by its lowest value."""
+        return self.part.metric if self.scorer is None else self.scorer.metric
+
     def epoch(self, step: int) -> int:
         """Which epoch a step belongs to, both counted from 1."""
         return (step - 1) // self.batches.order.steps_per_epoch + 1
@@ -76,9 +98,7 @@ class Run:
     def ready(self, batch: Batch) -> Batch:
         """A batch on the device, its motions encoded if the part wants that."""
         batch = batch.to(self.device)
-        if self.encoder is None:
-            return batch
-        return replace(batch, encoded=self.encoder.encode(batch.motion, batch.lengths))
+        return batch if self.encoded is None else replace(batch, encoded=self.encoded.of(batch))
 
 
 @contextmanager
@@ -170,7 +190,10 @@ def _learn(run: Run, state: TrainingState, batch: Batch) -> float:
 
 
 def _validate(run: Run, state: TrainingState, log: TrainingLog) -> None:
-    """Mean losses on the validation motions, with draws that never change; the best checkpoint so far is kept."""
+    """Mean losses on the validation motions, with draws that never change, and the scorer's numbers.
+
+    The best checkpoint so far is kept.
+    """
     run.part.eval()
     rng = torch.Generator(run.device).manual_seed(VALIDATION_SEED)
     sums: dict[str, float] = {}
@@ -183,8 +206,10 @@ def _validate(run: Run, state: TrainingState, log: TrainingLog) -> None:
                     sums[name] = sums.get(name, 0.0) + float(value) * weight
                 total += weight
     metrics = {name: value / total for name, value in sums.items()}
+    if run.scorer is not None:
+        metrics |= run.scorer(run.part)
     _require_finite(metrics, run, state.step)
-    value = metrics[run.part.metric]
+    value = metrics[run.metric]
     if state.best is None or value < state.best.value:
         state.best = Best(value, state.step)
         save_network(run.folder.best, run.network, _metadata(run, state))
@@ -210,7 +235,7 @@ def _metadata(run: Run, state: TrainingState) -> dict[str, Any]:
         **run.metadata,
         "step": state.step,
         "epoch": run.epoch(state.step),
-        "best": {"metric": run.part.metric, "value": best.value, "step": best.step} if best else None,
+        "best": {"metric": run.metric, "value": best.value, "step": best.step} if best else None,
     }
 
 

@@ -13,6 +13,8 @@ from hero_core.errors import ConfigError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import TrainingFacts, generator_class
 from hero_core.models.checkpoint import library_versions, load_network
+from hero_core.motion.statistics import MotionStatistics
+from hero_core.official.find import in_official_layout
 from hero_core.progress import Progress, silent
 from hero_core.runs import (
     ENCODED_BY_KEY,
@@ -20,13 +22,16 @@ from hero_core.runs import (
     checkpoint_path,
     describe_run,
     find_checkpoint,
+    load_evaluator,
 )
 from hero_core.training_set import TrainingSet
 from trainer.batches import Batches, batches_of
 from trainer.config import TrainConfig
+from trainer.encoded import EncodedMotions
 from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
 from trainer.loop import Run, reproducible, train
+from trainer.scorer import ReactionScorer, known_answers
 from trainer.state import Best, different, require_same_run
 
 INITIAL_WEIGHTS = "initial_weights"
@@ -43,7 +48,7 @@ class Request:
         device: where to compute.
         settings_from: where the settings came from (preset, file, overrides), for the record.
         resume: go on with what is in ``out`` already; without it, an existing part is never touched.
-        finetune: run or checkpoint whose tokenizer to start from; its model settings and statistics come along.
+        finetune: run or checkpoint whose tokenizer to start from; the sizes of its model come along.
     """
 
     data: TrainingSet
@@ -72,6 +77,8 @@ def check(name: str, request: Request, before: Sequence[str]) -> None:
     batches_of(name, cls.trained_on, request.data, request.config)
     if cls.encoded_by not in before:
         _encoder(name, request)
+    if name != EVALUATOR and request.config.section(name).training.select_by == "reactions":
+        _check_scorer(name, request, before)
 
 
 def train_part(name: str, request: Request, report: Progress = silent) -> Best | None:
@@ -90,10 +97,10 @@ def train_part(name: str, request: Request, report: Progress = silent) -> Best |
             return None
         if folder.state.exists():
             require_same_run(folder.state, run.identity)
-        describe_run(request.out, config.generator)
+        _describe(request)
         folder.describe(config, _description(run, request))
         best = train(run, report)
-    folder.note(best={"metric": run.part.metric, "value": best.value, "step": best.step}, **{FINISHED: True})
+    folder.note(best={"metric": run.metric, "value": best.value, "step": best.step}, **{FINISHED: True})
     return best
 
 
@@ -110,8 +117,13 @@ def take_part(name: str, request: Request, other: Path, only_same: bool) -> bool
     if mine.path.exists() or not theirs.finished or (only_same and not _would_be_the_same(theirs, request)):
         return False
     mine.copy_from(theirs)
-    describe_run(request.out, request.config.generator)
+    _describe(request)
     return True
+
+
+def _describe(request: Request) -> None:
+    config = request.config
+    describe_run(request.out, config.generator, sampling=config.sampling.model_dump(mode="json"))
 
 
 def _would_be_the_same(theirs: PartFolder, request: Request) -> bool:
@@ -152,7 +164,7 @@ def _goes_on(run: Run, config: TrainConfig) -> bool:
 def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
     """Put together what the loop needs; initial weights come from the global generator.
 
-    Returns also the settings: a part that starts from other weights has its model's settings from there.
+    Returns also the settings: a part that starts from other weights has its model's sizes from there.
     """
     config, data = request.config, request.data
     cls = part_class(config, name)
@@ -175,13 +187,14 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
         identity[INITIAL_WEIGHTS] = initial["sha256"]
     if encoder is not None:
         metadata[ENCODED_BY_KEY] = identity[ENCODED_BY_KEY] = sha256_of_tensors(encoder.state_dict())
-        encoder = encoder.to(request.device)
+        encoder = encoder.to(request.device).eval()
     run = Run(
         folder=PartFolder(request.out, name),
         part=part.to(request.device),
         network=part.motion if name == EVALUATOR else part,
         batches=batches,
-        encoder=encoder,
+        encoded=None if encoder is None else EncodedMotions(encoder),
+        scorer=_scorer(name, request),
         training=config.section(name).training,
         seed=config.seed,
         device=request.device,
@@ -197,33 +210,80 @@ def _build(name: str, request: Request, batches: Batches, encoder: Any) -> Any:
     cls = part_class(config, name)
     videos = data.train(config.selection).with_video()
     facts = TrainingFacts(
-        statistics=data.statistics().emphasised(config.feat_bias),
+        statistics=_statistics(request),
         feature_dim=videos[0].video.frames.shape[1] if len(videos) else 0,
         longest_frames=batches.longest_frames,
         parts={} if encoder is None else {cls.encoded_by: encoder},
+        synchronous=data.synchronous,
     )
     if name == EVALUATOR:
         return Matching(config.evaluator, facts, Relations(data.rows))
     return cls.build(config.section(name).model, facts)
 
 
+def _statistics(request: Request) -> MotionStatistics:
+    """What the parts of a run normalise motions by, as its settings emphasise them."""
+    return request.data.statistics().emphasised(request.config.feat_bias)
+
+
+def departures(name: str, request: Request) -> list[str]:
+    """In what the training of a part departs from the method that its settings are of, one line each.
+
+    Motions alone are what a tokenizer is pre-trained on, so that training on them is no departure.
+    """
+    expected = request.config.section(name).training.pretrained_on
+    recorded = PartFolder(request.out, name).description().get(INITIAL_WEIGHTS)
+    if expected is None or request.finetune or recorded or request.data.identity is None:
+        return []
+    return [
+        f"{name} starts from fresh weights; these settings are of a method that starts from ones trained on "
+        f"{expected}: --finetune RUN (MoMask's: hero-train import-official MOMASK_RVQ_FOLDER RUN)"
+    ]
+
+
 def _initial_weights(name: str, request: Request) -> tuple[dict[str, str] | None, Any]:
     """Which weights a part starts from, for the record, and the part with them; None twice for fresh ones.
 
-    A resumed part need not be told again, and has its model's settings from its own checkpoint.
+    A resumed part need not be told again.
     """
     cls, folder = part_class(request.config, name), PartFolder(request.out, name)
     recorded = folder.description().get(INITIAL_WEIGHTS)
     if request.finetune is not None and cls.trained_on == "windows":
-        path = find_checkpoint(request.finetune, name)
+        path = _start(request.finetune, name)
     elif recorded is None:
         return None, None
     elif folder.state.exists():
-        return recorded, load_network(folder.last, cls)[0]
+        return recorded, _with_weights_of(load_network(folder.last, cls)[0], name, request)
     else:
         path = Path(recorded["path"])
     start, origin = load_network(path, cls)
-    return {"path": str(path.resolve()), "sha256": origin.sha256}, start
+    part = _with_weights_of(start, name, request)
+    statistics = request.config.section(name).training.finetune_statistics
+    if statistics == "data":
+        part.normalisation.take(_statistics(request))
+    return {"path": str(path.resolve()), "sha256": origin.sha256, "statistics": statistics}, part
+
+
+def _start(path: Path, name: str) -> Path:
+    """The checkpoint to start from.
+
+    Raises:
+        WeightsError: there is none, or it is an official one that was not imported.
+    """
+    if in_official_layout(path):
+        raise WeightsError(
+            f"{path}: official weights, which are converted first: hero-train import-official {path} IMPORTED, then "
+            "--finetune IMPORTED"
+        )
+    return find_checkpoint(path, name)
+
+
+def _with_weights_of(start: Any, name: str, request: Request) -> Any:
+    """A part with the weights of ``start``: of the same sizes, otherwise trained as the settings say."""
+    sizes = {each: getattr(start.config, each) for each in start.settings.of_weights}
+    part = type(start)(request.config.section(name).model.model_copy(update=sizes))
+    part.load_state_dict(start.state_dict())
+    return part
 
 
 def _encoder(name: str, request: Request) -> Any:
@@ -237,7 +297,48 @@ def _encoder(name: str, request: Request) -> Any:
             f"{path}: missing; {name} learns from what {encoder} makes of the motions, so train {encoder} first: "
             f"hero-train {encoder} {request.data.folder} --out {request.out}"
         )
-    return load_network(path, part_class(request.config, encoder))[0]
+    return _trained(encoder, request)
+
+
+def _trained(name: str, request: Request) -> Any:
+    """A part of the run that was trained before."""
+    return load_network(checkpoint_path(request.out, name), part_class(request.config, name))[0]
+
+
+def _scorer(name: str, request: Request) -> ReactionScorer | None:
+    """What chooses the best checkpoint by the reactions of the part, with the earlier parts of the run."""
+    if request.config.section(name).training.select_by == "loss":
+        return None
+    cls = generator_class(request.config.generator)
+    earlier = {each: _trained(each, request) for each in _before(name, request)}
+    samples = request.data.validation(request.config.selection).with_video().long_enough()
+    evaluator = None
+    if not known_answers(samples):
+        evaluator = load_evaluator(request.out)[0].to(request.device).eval()
+    sampling = cls.sampling_settings()
+    return ReactionScorer(
+        lambda part: cls({**earlier, name: part}, sampling), samples, evaluator, request.device
+    )
+
+
+def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
+    """Refuse to choose by reactions where they cannot be generated, or not be scored."""
+    samples = request.data.validation(request.config.selection).with_video().long_enough()
+    needed = list(_before(name, request))
+    if not known_answers(samples):
+        needed.append(EVALUATOR)
+    for each in needed:
+        path = checkpoint_path(request.out, each)
+        if each not in before and not path.is_file():
+            raise WeightsError(
+                f"{path}: missing; {name} is chosen by its reactions, which needs {each}: train or import it first, or "
+                f"choose by likelihood: --set {name}.training.select_by=loss"
+            )
+
+
+def _before(name: str, request: Request) -> Sequence[str]:
+    parts = list(generator_class(request.config.generator).parts)
+    return parts[: parts.index(name)]
 
 
 def _description(run: Run, request: Request) -> dict[str, Any]:
@@ -246,6 +347,7 @@ def _description(run: Run, request: Request) -> dict[str, Any]:
         "settings_from": dict(request.settings_from),
         "identity": dict(run.identity),
         **run.metadata,
+        "departures": departures(run.folder.name, request),
         "official_behaviour": {
             **request.config.official_choices(),
             **run.training.official_choices(),

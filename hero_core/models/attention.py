@@ -1,7 +1,18 @@
 """The two halves of every block: multi-head attention and the feed-forward network."""
 
+from typing import NamedTuple
+
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from hero_core.models.rotary import Rotation
+
+
+class Clock(NamedTuple):
+    """When queries and keys are, as rotations of a head's vectors: ``(n, ...)`` and ``(b, 1, t, ...)``."""
+
+    queries: Rotation
+    keys: Rotation
 
 
 class Attention(nn.Module):
@@ -16,21 +27,27 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(self, queries: Tensor, context: Tensor, valid: Tensor | None = None) -> Tensor:
+    def forward(
+        self, queries: Tensor, context: Tensor, valid: Tensor | None = None, clock: Clock | None = None
+    ) -> Tensor:
         """What each query gathers from the context.
 
         Args:
             queries: ``(b, n, d)``.
             context: ``(b, t, d)``, the source of keys and values.
             valid: ``(b, t)``, True where the context may be attended to; None for everywhere.
+            clock: when queries and keys are; None if time does not matter.
 
         Returns:
             ``(b, n, d)``
         """
         mask = None if valid is None else valid[:, None, None, :]  # (b, 1, 1, t)
+        query, key = self._split(self.query(queries)), self._split(self.key(context))
+        if clock is not None:
+            query, key = clock.queries(query), clock.keys(key)
         gathered = F.scaled_dot_product_attention(
-            self._split(self.query(queries)),
-            self._split(self.key(context)),
+            query,
+            key,
             self._split(self.value(context)),
             attn_mask=mask,
             dropout_p=self.dropout if self.training else 0.0,

@@ -64,6 +64,7 @@ class Batch:
         condition: the videos; None for a part that is trained on motions alone.
         encoded: what the part named by ``encoded_by`` makes of the motions, e.g. tokens ``(b, n / 4, q)``; None
             for a part that is trained on the motions themselves.
+        starts: at which frame of its whole motion each of the motions starts.
     """
 
     keys: tuple[str, ...]
@@ -71,6 +72,7 @@ class Batch:
     lengths: Tensor
     condition: VideoFeatures | None = None
     encoded: Tensor | None = None
+    starts: tuple[int, ...] = ()
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on ``device``."""
@@ -105,6 +107,7 @@ class TrainingFacts:
         statistics: of the training motions, as the settings emphasise them.
         feature_dim: of the video features; 0 where there are motions only.
         longest_frames: frames of the longest motion that it learns from, or is validated on.
+        synchronous: whether the motions run at the same time as their videos.
         parts: the part that encodes its motions, by name, in evaluation mode; empty for one that needs none.
     """
 
@@ -112,13 +115,16 @@ class TrainingFacts:
     feature_dim: int
     longest_frames: int
     parts: Mapping[str, Any]
+    synchronous: bool = False
 
 
 class Part(Network, Protocol):
     """A network of a generator that is trained by itself: an ``nn.Module`` with the following.
 
     Attributes:
-        trained_on: ``windows`` of motions alone; ``pairs``, whole motions with their videos.
+        trained_on: ``windows`` of motions alone; ``pairs``, whole motions with their videos. A part of windows can be
+            fine-tuned: it normalises motions by its ``normalisation``, and its settings name in ``of_weights`` those
+            that weights are bound to.
         encoded_by: name of the earlier part whose ``encode(motion, lengths)`` makes ``Batch.encoded``, or None.
         metric: the loss that marks the best checkpoint by its lowest value on the validation pairs.
         validation_draws: how often each validation pair is scored, with other random draws.

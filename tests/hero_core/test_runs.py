@@ -72,6 +72,17 @@ def test_a_run_generates(run: Path) -> None:
     assert motion.shape == (1, 16, 263)
 
 
+def test_a_run_samples_as_it_was_set_down_unless_told_otherwise(run: Path) -> None:
+    assert load_generator(run).sampling == HeroSampling()
+    describe_run(run, "hero", sampling={"guidance_scale": 2.0, "steps": 12})
+    assert load_generator(run).sampling == HeroSampling(guidance_scale=2, steps=12)
+    told = load_generator(run, sampling=["steps=3"])
+    assert told.sampling == HeroSampling(guidance_scale=2, steps=3)
+    describe_run(run, "hero", sampling={"guidance": 2.0})
+    with pytest.raises(ConfigError, match=r"run\.json.*guidance: no such setting; did you mean"):
+        load_run(run)
+
+
 def test_every_checkpoint_is_read_once(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[Path] = []
 

@@ -10,6 +10,7 @@ import typer
 from typer.testing import CliRunner
 
 from hero_core.storage import read_json
+from tests.hero_core.official.conftest import write_rvq_folder
 from trainer import cli
 from trainer.cli import app, main
 from trainer.config import load_train_config
@@ -52,7 +53,7 @@ def test_version(hero_train):
         (["nowhere", "--out", "run"], "no training set here"),
         (["DATA", "--out", "run", "--set", "rvq.training.stps=3"], "did you mean rvq.training.steps?"),
         (["DATA", "--out", "run", "--config", "missing.toml"], "missing.toml: no such settings file"),
-        (["DATA", "--out", "run", "--preset", "dmeo"], "its presets: demo, paper"),
+        (["DATA", "--out", "run", "--preset", "dmeo"], "its presets: demo, official, paper"),
         (["DATA", "--out", "run", "--generator", "herro"], "no generator is called 'herro'"),
     ],
 )
@@ -137,7 +138,7 @@ def test_all_on_a_cpu_without_a_preset_says_what_and_how_long(
     )
     assert code == 0
     before, _, after = out.partition("rvq: 1/7")
-    assert "Training rvq, masked, residual, evaluator of hero one after another, on the CPU" in before
+    assert "Training evaluator, rvq, masked, residual of hero one after another, on the CPU" in before
     assert "Settings: paper" in before
     assert "choose --preset demo" in before
     assert after.count("rvq: 7 steps of ") == 1
@@ -159,6 +160,52 @@ def test_settings_are_a_file_for_config(hero_train, tmp_path):
     file = tmp_path / "settings.toml"
     file.write_text(out)
     assert load_train_config("hero", "demo", file) == load_train_config("hero", "demo")
+
+
+def test_the_paper_s_tokenizer_from_fresh_weights_is_warned_of_once_and_recorded(
+    hero_train, data_folder, make_data, tmp_path, tiny_overrides
+):
+    run, said = tmp_path / "run", "warning: rvq starts from fresh weights"
+    words = ("--preset", "paper", *tiny_overrides)
+    code, out, _ = hero_train("all", data_folder, "--out", run, *words)
+    assert (code, out.count("warning: "), out.count(said)) == (0, 1, 1)
+    assert "hero-train import-official" in out
+    (departure,) = read_json(run / "rvq" / "run.json")["departures"]
+    assert departure.startswith("rvq starts from fresh weights")
+    assert "HumanML3D" in departure
+    assert read_json(run / "masked" / "run.json")["departures"] == []
+    assert "warning" not in hero_train("all", data_folder, "--out", run, "--resume")[1]
+
+    tuned = tmp_path / "tuned"
+    code, out, _ = hero_train("rvq", data_folder, "--out", tuned, "--finetune", run, *words)
+    assert (code, "warning" in out) == (0, False)
+    assert read_json(tuned / "rvq" / "run.json")["departures"] == []
+
+    for preset, data in (("demo", data_folder), ("paper", make_data(tmp_path / "motions", videos=False))):
+        words = ("--preset", preset, *tiny_overrides)
+        code, out, _ = hero_train("rvq", data, "--out", tmp_path / preset, *words)
+        assert (code, "warning" in out) == (0, False)
+
+
+def test_fine_tuning_an_imported_tokenizer(hero_train, data_folder, tmp_path, tiny_overrides):
+    """The paper's recipe from MoMask's published folder, which is told how it is imported where it is named itself."""
+    momask, run = tmp_path / "checkpoints" / "t2m" / "rvq_name", tmp_path / "run"
+    write_rvq_folder(momask)
+    words = ("all", data_folder, "--out", run, "--preset", "official", *tiny_overrides, "--finetune")
+    for named in (momask, momask / "model" / "net_best_fid.tar"):
+        code, _, error = hero_train(*words, named)
+        assert (code, run.exists()) == (2, False)
+        assert f"hero-train import-official {named} IMPORTED, then --finetune IMPORTED" in error
+    code, out, _ = hero_train("import-official", momask, tmp_path / "imported")
+    assert (code, "rvq: " in out) == (0, True)
+    code, out, _ = hero_train(*words, tmp_path / "imported")
+    assert (code, "warning" in out) == (0, False)
+    described = read_json(run / "rvq" / "run.json")
+    assert (described["model"]["quantizers"], described["model"]["code_dim"]) == (4, 12)  # as imported
+    assert described["official_behaviour"]["code_reset"] is True  # as the preset says
+    assert described["initial_weights"]["path"] == str(tmp_path / "imported" / "rvq" / "best.safetensors")
+    assert described["settings_from"]["preset"] == "official"
+    assert (run / "residual" / "best.safetensors").is_file()
 
 
 def test_interrupt_saves_and_says_how_to_go_on(data_folder, tmp_path, tiny_overrides):

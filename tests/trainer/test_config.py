@@ -37,13 +37,15 @@ def test_paper_preset_has_the_published_hyper_parameters():
 
 DEMO_DIFFERS_IN = {
     "feat_bias",
+    "rvq.training.pretrained_on",
     *(f"rvq.model.{name}" for name in ("width", "code_dim", "codebook_size", "quantizers", "depth")),
     *(f"rvq.model.{name}" for name in ("dropout", "sample_temperature")),
     *(
         f"{part}.model.{name}"
         for part in ("masked", "residual")
-        for name in ("code_dim", "latent_dim", "ff_size", "layers", "heads")
+        for name in ("code_dim", "latent_dim", "ff_size", "layers", "heads", "frame_time")
     ),
+    "sampling.guidance_scale",
     *(
         f"evaluator.model.{name}"
         for name in ("movement_hidden", "movement_dim", "motion_hidden", "embedding_dim")
@@ -52,7 +54,7 @@ DEMO_DIFFERS_IN = {
 
 
 def test_demo_differs_from_paper_in_what_it_says_and_in_lengths_and_rates_only():
-    """Everything else is the paper's: losses, masking, guidance, ablations, warm-up rule, and what is not named."""
+    """Everything else is the paper's: losses, masking, ablations, warm-up rule, and what is not named."""
     schedule = ("batch_size", "epochs", "steps", "lr", "warmup_steps", "milestones", "evaluate_every_steps")
     scheduled = {f"{part}.training.{name}" for part in trainable("hero") for name in schedule}
     found = {line.partition(":")[0] for line in differences(load("paper"), load("demo"))}
@@ -92,12 +94,12 @@ def test_unknown_and_impossible_settings_are_refused(override, complaint):
 def test_unknown_generators_and_presets_list_those_there_are():
     with pytest.raises(ConfigError, match="no generator is called 'herro'; there are .*hero"):
         load_train_config("herro")
-    with pytest.raises(ConfigError, match="hero has no preset 'dmeo'; its presets: demo, paper"):
+    with pytest.raises(ConfigError, match="hero has no preset 'dmeo'; its presets: demo, official, paper"):
         load("dmeo")
 
 
 def test_presets_of_a_generator_are_its_folder():
-    assert presets("hero") == ["demo", "paper"]
+    assert presets("hero") == ["demo", "official", "paper"]
     assert presets("unheard of") == []
 
 
@@ -132,7 +134,7 @@ def test_fingerprint_covers_what_decides_the_numbers_but_not_how_long():
         return load("demo", *overrides).fingerprint("masked")
 
     same = ("workers=3", "tensorboard=true", "rvq.training.lr=1e-3")
-    longer = ("steps=9", "epochs=3", "log_every_steps=1", "save_every_steps=1")
+    longer = ("steps=9", "epochs=3", "log_every_steps=1", "save_every_steps=1", "pretrained_on=all")
     assert fingerprint() == fingerprint(*same, *(f"masked.training.{setting}" for setting in longer))
     others = ("seed=1", "masked.training.lr=1e-3", "masked.training.milestones=[9]", "masked.model.layers=1")
     assert len({fingerprint(), *map(fingerprint, others)}) == 5
@@ -150,6 +152,24 @@ def test_changes_are_those_that_concern_a_part():
 def test_stored_settings_come_back():
     config = load("demo", "ablation=no-iie", "masked.training.epochs=3")
     assert type(config).model_validate(config.model_dump(mode="json")) == config
+
+
+def test_the_official_preset_is_the_paper_s_with_every_quirk_of_the_release() -> None:
+    config = load("official")
+    changed = {line.partition(":")[0] for line in differences(load("paper"), config)}
+    assert changed == {
+        "selection",
+        "rvq.model.code_reset",
+        "masked.model.mask_over_padded",
+        "residual.model.allow_pad_class",
+        "rvq.training.milestone_delay_steps",
+        *(f"{part}.training.official_warmup" for part in ("rvq", "masked", "residual")),
+    }
+    sections = [config.section(part) for part in ("rvq", "masked", "residual")]
+    quirks = [config, *(section.model for section in sections), *(section.training for section in sections)]
+    assert all(on for each in quirks for on in each.official_choices().values())
+    assert config.rvq.training.milestone_delay_steps == config.rvq.training.warmup_steps - 1
+    assert load("official", "selection=validation").selection == "validation"
 
 
 def test_the_official_release_s_quirks_are_named_and_off_by_default() -> None:

@@ -8,7 +8,7 @@ from trainer.config import load_train_config
 from trainer.explain import descriptions, explained
 
 
-@pytest.mark.parametrize("preset", ["paper", "demo"])
+@pytest.mark.parametrize("preset", ["paper", "official", "demo"])
 def test_it_is_a_settings_file_of_the_same_settings(tmp_path, preset):
     config = load_train_config("hero", preset, overrides=["seed=5", "masked.training.lr=1e-3"])
     file = tmp_path / "mine.toml"

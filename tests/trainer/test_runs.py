@@ -7,6 +7,7 @@ import torch
 
 from hero_core.errors import ConfigError, FingerprintError, InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
+from hero_core.models.base import TrainingFacts
 from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.generators.hero import MaskedTransformer, ResidualTransformer
 from hero_core.models.tokenizers.rvq import RvqTokenizer
@@ -15,7 +16,7 @@ from hero_core.storage import read_json, sha256_of_file, write_json
 from hero_core.training_set import TrainingSet
 from trainer.folder import PartFolder, settings_for
 from trainer.log import read_log
-from trainer.runs import take_part
+from trainer.runs import check, take_part
 from trainer.state import Best
 
 
@@ -68,6 +69,40 @@ def test_what_was_trained_makes_a_generator(whole_run):
     assert generator_of(whole_run) == "hero"
     evaluator, _ = load_evaluator(whole_run)
     assert evaluator.embed(torch.zeros(2, 40, 263), torch.tensor([40, 24])).shape == (2, 8)
+
+
+def test_a_run_samples_as_its_settings_say(whole_run):
+    assert load_run(whole_run).generator.sampling.guidance_scale == 2  # of the demo preset
+
+
+def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny):
+    """Of data whose right answers are not known, by FID, with the run's evaluator."""
+    by_reactions = "masked.training.select_by=reactions"
+    run = tmp_path / "run"
+    shutil.copytree(whole_run / "rvq", run / "rvq")
+    with pytest.raises(WeightsError, match=r"evaluator.*missing.*masked\.training\.select_by=loss"):
+        check("masked", train_tiny.request(run, by_reactions), before=[])
+    check("masked", train_tiny.request(run, by_reactions), before=["evaluator"])
+    shutil.copytree(whole_run / "evaluator", run / "evaluator")
+    chosen = train_tiny("masked", run, by_reactions)
+    validations = [line for line in read_log(run / "masked" / "log.jsonl") if line["phase"] == "validation"]
+    assert [line["step"] for line in validations] == [4, 7]
+    assert chosen.value == min(line["fid"] for line in validations)
+    assert read_json(run / "masked" / "run.json")["best"]["metric"] == "fid"
+    assert all("total" in line for line in validations)  # the likelihood stays in the log
+
+
+def test_frame_time_follows_the_data_where_the_settings_leave_it_to_them(tiny_config):
+    tokenizer = RvqTokenizer(tiny_config().rvq.model)
+    for setting, synchronous, decided in (
+        ("auto", True, "rotary"),
+        ("auto", False, "none"),
+        ("none", True, "none"),
+        ("rotary", False, "rotary"),
+    ):
+        config = tiny_config(f"masked.model.frame_time={setting}").masked.model
+        facts = TrainingFacts(None, 16, 40, {"rvq": tokenizer}, synchronous)
+        assert MaskedTransformer.build(config, facts).config.frame_time == decided
 
 
 def test_sizes_come_from_the_tokenizer_and_the_data(whole_run):
@@ -203,19 +238,43 @@ def test_motions_alone_train_the_tokenizer_which_a_second_run_fine_tunes(tmp_pat
     with pytest.raises(InputError, match="no videos to train masked with"):
         train_tiny("masked", tmp_path / "pretrained", data=motions)
     assert train_tiny("rvq", tmp_path / "tuned", finetune=tmp_path / "pretrained")
-    std = [best(tmp_path / run, "rvq", RvqTokenizer).normalisation.std for run in ("pretrained", "tuned")]
-    assert torch.equal(*std)
     assert train_tiny("masked", tmp_path / "tuned")
 
 
-def test_fine_tuning_keeps_the_loaded_codes_and_statistics(tmp_path, whole_run, train_tiny):
+@pytest.mark.parametrize("choice", ["data", "checkpoint"])
+def test_a_fine_tuned_tokenizer_normalises_by_the_statistics_it_was_told_to(
+    tmp_path, whole_run, make_data, train_tiny, same_training, choice
+):
+    data = TrainingSet(make_data(tmp_path / "data", seed=1))
+    settings = ("feat_bias=25", f"rvq.training.finetune_statistics={choice}")
+    train_tiny("rvq", tmp_path / "tuned", *settings, data=data, finetune=whole_run)
+    found = best(tmp_path / "tuned", "rvq", RvqTokenizer).normalisation
+    before = best(whole_run, "rvq", RvqTokenizer).normalisation
+    wanted = data.statistics().emphasised(25)
+    of_data = torch.equal(found.std, torch.from_numpy(wanted.std))
+    assert of_data == torch.equal(found.mean, torch.from_numpy(wanted.mean)) == (choice == "data")
+    assert torch.equal(found.std, before.std) == torch.equal(found.mean, before.mean) == (not of_data)
+    assert read_json(tmp_path / "tuned" / "rvq" / "run.json")["initial_weights"]["statistics"] == choice
+
+    train_tiny("rvq", tmp_path / "killed", *settings, data=data, finetune=whole_run, kill_at=5)
+    other = ("feat_bias=25", f"rvq.training.finetune_statistics={'checkpoint' if of_data else 'data'}")
+    with pytest.raises(ConfigError, match="not the same settings"):
+        train_tiny("rvq", tmp_path / "killed", *other, data=data, resume=True)
+    assert train_tiny("rvq", tmp_path / "killed", *settings, data=data, resume=True)
+    same_training(tmp_path / "tuned" / "rvq", tmp_path / "killed" / "rvq")
+    request = train_tiny.request(tmp_path / "new", *other, data=data)
+    assert not take_part("rvq", request, tmp_path / "tuned", only_same=True)
+    request = train_tiny.request(tmp_path / "new", *settings, data=data)
+    assert take_part("rvq", request, tmp_path / "tuned", only_same=True)
+
+
+def test_fine_tuning_keeps_the_loaded_codes_and_sizes(tmp_path, whole_run, train_tiny):
     run = tmp_path / "tuned"
     small = ("rvq.model.width=24", "feat_bias=25", "rvq.training.steps=1", "rvq.training.lr=1e-12")
-    train_tiny("rvq", run, *small, finetune=whole_run)
+    train_tiny("rvq", run, *small, "rvq.model.code_reset=official", finetune=whole_run)
     before = best(whole_run, "rvq", RvqTokenizer)
     after, _ = load_network(run / "rvq" / "last.safetensors", RvqTokenizer)
-    assert after.config == before.config
-    assert torch.equal(before.normalisation.std, after.normalisation.std)
+    assert after.config == before.config.model_copy(update={"code_reset": "official"})
     for old, new in zip(before.network.quantizer.codebooks, after.network.quantizer.codebooks, strict=True):
         used = old.code_count > 1.1  # the others may be reset
         torch.testing.assert_close(old.codebook[used], new.codebook[used], rtol=0.1, atol=0.05)
@@ -223,6 +282,7 @@ def test_fine_tuning_keeps_the_loaded_codes_and_statistics(tmp_path, whole_run, 
     assert initial == {
         "path": str(whole_run / "rvq" / "best.safetensors"),
         "sha256": sha256_of_file(whole_run / "rvq" / "best.safetensors"),
+        "statistics": "data",
     }
 
 

@@ -32,22 +32,19 @@ class Hero(nn.Module):
 
     tokenizer: RvqTokenizer
     masked: MaskedTransformer
-    residual: ResidualTransformer
+    residual: ResidualTransformer | None
 
     def __init__(self, parts: Mapping[str, Any], sampling: HeroSampling | None = None) -> None:
-        """Put the parts together.
+        """Put the parts together; without a residual transformer, reactions are made of base tokens alone.
 
         Raises:
             ConfigError: they were not made for the same codes and features.
         """
         super().__init__()
-        self.tokenizer, self.masked, self.residual = parts["rvq"], parts["masked"], parts["residual"]
+        self.tokenizer, self.masked = parts["rvq"], parts["masked"]
+        self.residual = parts.get("residual")
         self.sampling = sampling or HeroSampling()
-        configs = {
-            "rvq": self.tokenizer.config,
-            "masked": self.masked.config,
-            "residual": self.residual.config,
-        }
+        configs = {name: part.config for name, part in parts.items()}
         for name in ("codebook_size", "quantizers", "feature_dim"):
             sizes = {part: getattr(config, name) for part, config in configs.items() if hasattr(config, name)}
             if len(set(sizes.values())) > 1:
@@ -62,8 +59,8 @@ class Hero(nn.Module):
     @property
     def max_length(self) -> int:
         """Longest reaction, in frames."""
-        tokens = min(self.masked.config.max_tokens, self.residual.config.max_tokens)
-        return tokens * self.tokenizer.unit_length
+        transformers = (self.masked, self.residual) if self.residual else (self.masked,)
+        return min(each.config.max_tokens for each in transformers) * self.tokenizer.unit_length
 
     def generate(self, condition: VideoFeatures, lengths: Tensor, rng: torch.Generator) -> Tensor:
         """Reactions to videos.
@@ -85,10 +82,13 @@ class Hero(nn.Module):
         token_lengths = lengths.to(device) // self.tokenizer.unit_length
         uniform = uniform_from(rng, device)
         with generating(self):
-            base = self.masked.generate(condition, token_lengths, uniform, self.sampling)  # (b, m)
-            tokens = self.residual.generate(
-                base, condition, token_lengths, uniform, self.sampling
-            )  # (b, m, q)
+            tokens = self.masked.generate(condition, token_lengths, uniform, self.sampling)[
+                ..., None
+            ]  # (b, m, 1)
+            if self.residual is not None:
+                tokens = self.residual.generate(
+                    tokens[..., 0], condition, token_lengths, uniform, self.sampling
+                )  # (b, m, q)
             if self.sampling.decode_padded:
                 return self.tokenizer.decode(tokens)
             return self._decode_each_length(tokens, token_lengths)

@@ -15,6 +15,7 @@ from hero_core.models.generators.hero.transformer import (
     OutputHead,
     TransformerConfig,
     VideoDecoder,
+    decided_frame_time,
     initialise,
     require_room,
     token_losses,
@@ -122,14 +123,18 @@ class MaskedTransformer(nn.Module):
         Raises:
             ConfigError: impossible sizes, or longer motions than ``max_tokens``.
         """
-        sizes = {"codebook_size": facts.parts["rvq"].config.codebook_size, "feature_dim": facts.feature_dim}
         require_room(config, facts, "masked.model")
-        return cls(parse_config(MaskedConfig, config.model_dump() | sizes, "masked.model"))
+        decided = {
+            "codebook_size": facts.parts["rvq"].config.codebook_size,
+            "feature_dim": facts.feature_dim,
+            "frame_time": decided_frame_time(config, facts),
+        }
+        return cls(parse_config(MaskedConfig, config.model_dump() | decided, "masked.model"))
 
     def logits(self, tokens: Tensor, valid: Tensor, context: Context) -> Tensor:
         """``(b, m)`` ids -> ``(b, m, codebook_size)``; [MASK] and [PAD] cannot be predicted."""
         embedded = self.token_embedding(tokens)  # (b, m, code_dim)
-        hidden = self.decoder(embedded, valid, context.token, context.memory)  # (b, m, latent)
+        hidden = self.decoder(embedded, valid, context.token, context)  # (b, m, latent)
         logits: Tensor = self.head(hidden)
         return logits
 

@@ -18,6 +18,7 @@ from hero_core.models.generators.hero.transformer import (
     OutputHead,
     TransformerConfig,
     VideoDecoder,
+    decided_frame_time,
     initialise,
     require_room,
     token_losses,
@@ -127,9 +128,13 @@ class ResidualTransformer(nn.Module):
         """
         require_room(config, facts, "residual.model")
         tokenizer = facts.parts["rvq"].config
-        sizes = {"codebook_size": tokenizer.codebook_size, "quantizers": tokenizer.quantizers}
-        sizes["feature_dim"] = facts.feature_dim
-        return cls(parse_config(ResidualConfig, config.model_dump() | sizes, "residual.model"))
+        decided = {
+            "codebook_size": tokenizer.codebook_size,
+            "quantizers": tokenizer.quantizers,
+            "feature_dim": facts.feature_dim,
+            "frame_time": decided_frame_time(config, facts),
+        }
+        return cls(parse_config(ResidualConfig, config.model_dump() | decided, "residual.model"))
 
     def logits(self, history: Tensor, layer: Tensor, valid: Tensor, context: Context) -> Tensor:
         """Logits of one layer, its own for every sample.
@@ -146,7 +151,7 @@ class ResidualTransformer(nn.Module):
         one_hot = F.one_hot(layer, self.config.quantizers).to(history.dtype)  # (b, q)
         layer_token = self.layer_embedding(one_hot)[:, None]  # (b, 1, latent)
         prefix = torch.cat([context.token, layer_token], dim=1)  # (b, 2, latent)
-        hidden = self.head(self.decoder(history, valid, prefix, context.memory))  # (b, m, code_dim)
+        hidden = self.head(self.decoder(history, valid, prefix, context))  # (b, m, code_dim)
         logits: Tensor = hidden @ self.tables.predict[layer - 1].mT  # (b, m, classes)
         if self.tables.bias is not None:
             logits = logits + self.tables.bias[layer - 1][:, None]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
-from hero_core.models.attention import Attention, FeedForward
+from hero_core.models.attention import Attention, Clock, FeedForward
 from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.generators.hero.intention import InteractionIntention
-from hero_core.motion.format import FRAMES_PER_TOKEN
+from hero_core.models.rotary import Rotation
+from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 
 INIT_STD = 0.02
 
@@ -37,6 +38,10 @@ class TransformerConfig(Config):
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
         use_iie: build the condition token from the interaction intention, else from the plain global feature.
         use_die: give every unit a cross-attention to the frame features (dynamic information, Eq. 4), else none.
+        frame_time: what the attention to the frames knows of time. ``none``: nothing, so that the frames are a set
+            whose order cannot be seen, as in the official release. ``rotary``: how far each frame is from each motion
+            token, in seconds. ``auto``: rotary where the data set says that its motions run at the same time as its
+            videos, none elsewhere; decided when training begins.
         guidance_keeps_frames: dropping the condition drops only the condition token, and units still see the frames,
             as in the official release. False drops the frames too, in training and in guidance.
     """
@@ -57,6 +62,7 @@ class TransformerConfig(Config):
     condition_drop: float = Field(default=0.1, ge=0, lt=1)
     use_iie: bool = True
     use_die: bool = True
+    frame_time: Literal["none", "rotary", "auto"] = "auto"
     guidance_keeps_frames: bool = True
 
     @model_validator(mode="after")
@@ -67,6 +73,10 @@ class TransformerConfig(Config):
             raise ValueError(
                 f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
             )
+        if self.frame_time == "rotary" and (self.latent_dim // self.heads) % 2:
+            raise ValueError(
+                f"frame_time rotary needs an even width per head: latent_dim {self.latent_dim} / heads {self.heads}"
+            )
         return self
 
 
@@ -76,10 +86,12 @@ class Context(NamedTuple):
     Attributes:
         token: ``(b, 1, latent)``, first in every sequence.
         memory: ``(b, t, latent)``, the frames that every unit looks at.
+        times: ``(b, t)``, when they are shown, in seconds from the first frame of the motion.
     """
 
     token: Tensor
     memory: Tensor
+    times: Tensor
 
 
 class DecoderUnit(nn.Module):
@@ -96,11 +108,11 @@ class DecoderUnit(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, valid: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, x: Tensor, valid: Tensor, memory: Tensor, clock: Clock | None) -> Tensor:
         """One step over the sequence ``(b, n, latent)``, of which ``valid`` ``(b, n)`` positions can be attended to."""
         x = self.self_attention_norm(x + self.dropout(self.self_attention(x, x, valid)))
         if self.frame_attention is not None and self.frame_attention_norm is not None:
-            x = self.frame_attention_norm(x + self.dropout(self.frame_attention(x, memory)))
+            x = self.frame_attention_norm(x + self.dropout(self.frame_attention(x, memory, clock=clock)))
         output: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return output
 
@@ -138,16 +150,17 @@ class VideoDecoder(nn.Module):
         return Context(
             self.condition_projection(token)[:, None],  # (b, 1, latent)
             self.condition_projection(frames),  # (b, t, latent)
+            condition.times,
         )
 
-    def forward(self, tokens: Tensor, valid: Tensor, prefix: Tensor, memory: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, valid: Tensor, prefix: Tensor, context: Context) -> Tensor:
         """Hidden states of the motion tokens.
 
         Args:
             tokens: ``(b, n, code_dim)``, embedded.
             valid: ``(b, n)``, True before the padding.
             prefix: ``(b, p, latent)``, goes in front, without positions.
-            memory: ``(b, t, latent)``.
+            context: of which the frames and their times are used here.
 
         Returns:
             ``(b, n, latent)``
@@ -163,9 +176,18 @@ class VideoDecoder(nn.Module):
         motion = self.token_dropout(self.token_projection(tokens) + self.positions[:count])  # (b, n, latent)
         sequence = torch.cat([prefix, motion], dim=1)  # (b, p + n, latent)
         valid = F.pad(valid, (prefix.shape[1], 0), value=True)  # (b, p + n)
+        clock = self._clock(prefix.shape[1], count, context.times)
         for unit in self.units:
-            sequence = unit(sequence, valid, memory)
+            sequence = unit(sequence, valid, context.memory, clock)
         return sequence[:, prefix.shape[1] :]
+
+    def _clock(self, prefix: int, tokens: int, frame_times: Tensor) -> Clock | None:
+        """When the sequence and the frames are; the prefix has no time, so it is not rotated."""
+        if self.config.frame_time != "rotary":
+            return None
+        width = self.config.latent_dim // self.config.heads
+        seconds = F.pad(token_times(tokens, frame_times.device), (prefix, 0))  # (p + n,)
+        return Clock(Rotation.of(seconds, width), Rotation.of(frame_times[:, None], width))
 
 
 class OutputHead(nn.Sequential):
@@ -185,6 +207,19 @@ def sinusoidal_positions(count: int, width: int) -> Tensor:
     frequencies = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))  # (width / 2,)
     angles = torch.arange(count)[:, None] * frequencies  # (count, width / 2)
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (count, width)
+
+
+def token_times(count: int, device: torch.device) -> Tensor:
+    """When the first ``count`` motion tokens are, ``(count,)``: the middles of their four frames, in seconds."""
+    first = (FRAMES_PER_TOKEN - 1) / 2  # frames
+    return (torch.arange(count, device=device) * FRAMES_PER_TOKEN + first) / FPS
+
+
+def decided_frame_time(config: TransformerConfig, facts: TrainingFacts) -> str:
+    """``rotary`` or ``none``, whatever the settings leave to the data."""
+    if config.frame_time != "auto":
+        return config.frame_time
+    return "rotary" if facts.synchronous else "none"
 
 
 def require_room(config: TransformerConfig, facts: TrainingFacts, section: str) -> None:

@@ -15,6 +15,7 @@ from hero_core.models.generators.hero.transformer import (
     initialise,
     sinusoidal_positions,
     token_losses,
+    token_times,
 )
 from hero_core.models.padding import valid_mask
 
@@ -29,6 +30,7 @@ CONFIG = TransformerConfig(
     feature_dim=32,
     intention_heads=4,
 )
+TIMED = CONFIG.model_copy(update={"frame_time": "rotary"})
 
 
 def video(batch: int = 2, seed: int = 0) -> VideoFeatures:
@@ -39,7 +41,7 @@ def video(batch: int = 2, seed: int = 0) -> VideoFeatures:
 
 def decode(decoder: VideoDecoder, tokens: Tensor, lengths: Tensor, condition: VideoFeatures) -> Tensor:
     context = decoder.context(condition, torch.ones(len(tokens), dtype=torch.bool))
-    hidden: Tensor = decoder(tokens, valid_mask(lengths, tokens.shape[1]), context.token, context.memory)
+    hidden: Tensor = decoder(tokens, valid_mask(lengths, tokens.shape[1]), context.token, context)
     return hidden
 
 
@@ -67,7 +69,7 @@ def test_unit_is_the_post_norm_unit_of_torch() -> None:
     x, memory = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
     valid = valid_mask(torch.tensor([5, 2]), 5)
     expected = reference(x, memory, tgt_key_padding_mask=~valid)
-    torch.testing.assert_close(unit(x, valid, memory), expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(unit(x, valid, memory, None), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_padding_never_reaches_a_valid_token() -> None:
@@ -89,6 +91,36 @@ def test_tokens_have_positions_and_frames_have_none() -> None:
     assert not torch.allclose(hidden[0, 0], hidden[0, 1])
     reversed_frames = condition._replace(frames=condition.frames.flip(1))
     torch.testing.assert_close(hidden, decode(decoder, same, torch.tensor([6]), reversed_frames))
+
+
+def test_rotary_time_adds_no_parameter_and_none_ignores_time() -> None:
+    plain, timed = VideoDecoder(CONFIG).eval(), VideoDecoder(TIMED).eval()
+    timed.load_state_dict(plain.state_dict())
+    tokens, lengths, condition = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 5]), video()
+    later = condition._replace(times=condition.times + 1)
+    assert torch.equal(decode(plain, tokens, lengths, condition), decode(plain, tokens, lengths, later))
+    moved = decode(timed, tokens, lengths, condition) - decode(timed, tokens, lengths, later)
+    assert moved.abs().max() > 1e-3
+
+
+def test_with_rotary_time_only_when_a_frame_is_shown_matters_not_where_it_stands() -> None:
+    decoder = VideoDecoder(TIMED).eval()
+    tokens, lengths, condition = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 6]), video()
+    hidden = decode(decoder, tokens, lengths, condition)
+    reversed_frames = condition._replace(frames=condition.frames.flip(1))
+    assert not torch.allclose(hidden, decode(decoder, tokens, lengths, reversed_frames), atol=1e-3)
+    with_their_times = reversed_frames._replace(times=condition.times.flip(1))
+    torch.testing.assert_close(hidden, decode(decoder, tokens, lengths, with_their_times))
+
+
+def test_a_token_stands_in_the_middle_of_its_four_frames() -> None:
+    times = token_times(3, torch.device("cpu"))
+    assert times.tolist() == pytest.approx([0.075, 0.275, 0.475])
+
+
+def test_rotary_time_needs_an_even_width_per_head() -> None:
+    with pytest.raises(ValidationError, match="even width per head"):
+        TransformerConfig(**{**CONFIG.model_dump(), "latent_dim": 12, "frame_time": "rotary"})
 
 
 def test_positions_are_sines_and_cosines() -> None:
@@ -120,9 +152,8 @@ def test_without_die_frames_reach_the_tokens_only_through_the_intention() -> Non
     tokens, lengths = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 6])
     context = decoder.context(video(), torch.ones(2, dtype=torch.bool))
     valid = valid_mask(lengths, 6)
-    hidden = [
-        decoder(tokens, valid, context.token, memory) for memory in (context.memory, 2 * context.memory)
-    ]
+    others = (context, context._replace(memory=2 * context.memory))
+    hidden = [decoder(tokens, valid, context.token, other) for other in others]
     assert torch.equal(*hidden)
 
 
