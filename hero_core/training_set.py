@@ -3,7 +3,7 @@
     SET/dataset.json             what this is, how its features were made, counts
     SET/pairs.parquet            one row for every pair
     SET/quarantine.parquet       one row for every input that could not be used (and quarantine.csv, for people)
-    SET/Mean.npy, SET/Std.npy    of the training motions
+    SET/Mean.npy, SET/Std.npy    of the training motions, or those that the data set ships
     SET/shards/train-00000.tar   samples: frames, global, timestamps_seconds, motion; a motion of its own: motion
 
 Nothing is loaded whole; shards open on first use.
@@ -23,7 +23,7 @@ from hero_core.errors import InputError, ManifestError, ShardError
 from hero_core.fingerprint import FeatureIdentity
 from hero_core.manifest import PAIRS, read_table, write_table
 from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
-from hero_core.motion.statistics import MotionStatistics
+from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.records import SPLITS, FeatureRecord, MotionRecord, Pair, Split, Truth
 from hero_core.shards import ArrayRecord, ShardReader, open_reader
 from hero_core.storage import read_json, sha256_of_file, sha256_of_json, write_json
@@ -33,7 +33,6 @@ DATASET_FILE = "dataset.json"
 PAIRS_FILE = "pairs.parquet"
 QUARANTINE_FILE = "quarantine.parquet"
 QUARANTINE_LIST = "quarantine.csv"
-STATISTICS_FILES = ("Mean.npy", "Std.npy")
 
 Selection = Literal["validation", "official-test"]
 """Which pairs choose the best checkpoint. The official release uses its test list; we carve ``val`` out of train."""
@@ -144,6 +143,14 @@ class Samples(Sequence[Sample]):
             first.setdefault(row.pair.motion_key, row)
         return Samples(first.values(), self._readers)
 
+    def unique_clips(self) -> "Samples":
+        """The first pair of every clip, in the order of the manifest; motions of their own are left out."""
+        first: dict[str, PairRow] = {}
+        for row in self.rows:
+            if row.pair.clip_key is not None:
+                first.setdefault(row.pair.clip_key, row)
+        return Samples(first.values(), self._readers)
+
     def with_video(self) -> "Samples":
         """The pairs that have a video."""
         return Samples((row for row in self.rows if row.pair.clip_key is not None), self._readers)
@@ -203,9 +210,15 @@ class TrainingSet:
 
     @cached_property
     def digest(self) -> str:
-        """The fingerprint together with what is read beside the shards: manifest and statistics."""
+        """The fingerprint together with what is read beside the shards: manifest, statistics, synchronous or not."""
         files = {name: sha256_of_file(self.folder / name) for name in (PAIRS_FILE, *STATISTICS_FILES)}
-        return sha256_of_json({"fingerprint": self.fingerprint, "files": files})[:16]
+        read = {"fingerprint": self.fingerprint, "files": files, "synchronous": self.synchronous}
+        return sha256_of_json(read)[:16]
+
+    @property
+    def synchronous(self) -> bool:
+        """Whether frame k of every reaction is k / 20 s after its video's first frame, as the data set says."""
+        return bool(self.description.get("synchronous", False))
 
     @cached_property
     def identity(self) -> FeatureIdentity | None:
@@ -215,7 +228,16 @@ class TrainingSet:
 
     def facts(self) -> dict[str, Any]:
         """What checkpoints and reports note of the data they come from."""
-        names = ("name", "statement", "encoder_statement", "features", "provenance", "protocol")
+        names = (
+            "name",
+            "statement",
+            "encoder_statement",
+            "features",
+            "provenance",
+            "protocol",
+            "statistics_from",
+            "synchronous",
+        )
         return {"fingerprint": self.fingerprint, **{name: self.description.get(name) for name in names}}
 
     def train(self, selection: Selection = "validation") -> Samples:
@@ -231,7 +253,7 @@ class TrainingSet:
         return self._samples(split).with_video().long_enough()
 
     def statistics(self) -> MotionStatistics:
-        """Mean and standard deviation of the training motions."""
+        """Mean and standard deviation of the training motions, or those that the data set ships."""
         return MotionStatistics.load(self.folder)
 
     def shard_path(self, name: str) -> Path:
@@ -260,7 +282,7 @@ def write_description(
         folder: where it is.
         rows: of its manifest.
         identity: how its features were made.
-        facts: name, statement, encoder_statement, protocol, split, counts, leaking_sources, ...
+        facts: name, statement, encoder_statement, protocol, synchronous, statistics_from, split, counts, ...
     """
     shards = sorted({(row.shard, row.shard_sha256) for row in rows})
     fingerprint = sha256_of_json({"features": identity.id if identity else None, "shards": shards})[:16]

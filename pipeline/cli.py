@@ -21,7 +21,14 @@ from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
 from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.shards import ShardFormat
-from pipeline.config import Dtype, ExtractConfig, PairsConfig, StorageDtype, default_workers
+from pipeline.config import (
+    Dtype,
+    ExtractConfig,
+    PairsConfig,
+    StatisticsChoice,
+    StorageDtype,
+    default_workers,
+)
 from pipeline.encoders import EncoderName, load_encoder
 from pipeline.extract import ExtractReport, Remark, extract
 from pipeline.minivimo import write_minivimo
@@ -167,7 +174,16 @@ def build_pairs_command(
     unseen_protocol: Annotated[
         bool, typer.Option("--unseen-protocol", help="Hold out what dataset.toml names as unseen.")
     ] = False,
+    resplit: Annotated[
+        bool, typer.Option("--resplit", help="Split anew, whatever split the data set states.")
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the split.")] = 0,
+    statistics: Annotated[
+        StatisticsChoice,
+        typer.Option(
+            help="Mean.npy and Std.npy: those the data set ships, if it does, or those of the training motions."
+        ),
+    ] = "shipped",
     shards: Annotated[ShardFormat, typer.Option(help="WebDataset tar or HDF5.")] = "tar",
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a training set of other settings.")
@@ -184,8 +200,10 @@ def build_pairs_command(
         raise ConfigError(
             "--unseen-protocol: dataset.toml names no unseen_subcategories; name them with --unseen"
         )
-    split = SplitConfig(test_share=test_share, val_share=val_share, unseen=held_out, seed=seed)
-    config = PairsConfig(split=split, shard_format=shards, overwrite=overwrite)
+    split = SplitConfig(
+        test_share=test_share, val_share=val_share, unseen=held_out, resplit=resplit, seed=seed
+    )
+    config = PairsConfig(split=split, shard_format=shards, statistics=statistics, overwrite=overwrite)
     with progress("build-pairs") as report:
         result = build_pairs(opened, features, out, config, report)
     _print_pairs(result, out)
@@ -284,4 +302,7 @@ def _print_pairs(result: PairsReport, out: Path) -> None:
             f"{', '.join(result.leaking_sources[:5])}",
             highlight=False,
         )
+    console.print(
+        f"Mean.npy and Std.npy: {result.statistics_from}", highlight=False, markup=False, soft_wrap=True
+    )
     console.print(f"training set: {out}", highlight=False, soft_wrap=True)

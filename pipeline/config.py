@@ -13,6 +13,7 @@ from pipeline.splits import SplitConfig
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 StorageDtype = Literal["float32", "float16"]
+StatisticsChoice = Literal["shipped", "computed"]
 
 
 def default_workers() -> int:
@@ -53,10 +54,13 @@ class PairsConfig(Config):
     """How cached features and motions become a training set.
 
     Attributes:
+        statistics: ``shipped`` takes ``Mean.npy`` and ``Std.npy`` of a data set that ships them, as the official
+            release does; ``computed``, and without such files also ``shipped``, those of the training motions.
         overwrite: replace a training set that was made with other settings.
     """
 
     split: SplitConfig = Field(default_factory=SplitConfig)
     shard_format: ShardFormat = "tar"
     pairs_per_shard: int = Field(default=256, ge=1)
+    statistics: StatisticsChoice = "shipped"
     overwrite: bool = False

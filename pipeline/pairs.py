@@ -9,13 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from hero_core.cache import OK, Cache, Row
 from hero_core.errors import InputError
 from hero_core.manifest import QUARANTINE, write_table
-from hero_core.motion.statistics import MotionStatistics
+from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.progress import Progress, silent
 from hero_core.records import SPLITS, FeatureRecord, Pair, Split
 from hero_core.shards import open_writer
@@ -47,6 +44,7 @@ class PairsReport:
         reasons: why, each with how many pairs it cost.
         videos_alone: videos that no pair uses, which stay in the cache.
         leaking_sources: source videos that the data set's own split puts in more than one part.
+        statistics_from: where mean and standard deviation come from.
     """
 
     listed: int
@@ -55,6 +53,7 @@ class PairsReport:
     reasons: Counter[str] = field(default_factory=Counter)
     videos_alone: int = 0
     leaking_sources: list[str] = field(default_factory=list)
+    statistics_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,8 +91,8 @@ def build_pairs(
     """Build the training set of ``source`` from what ``cache_folder`` holds of it.
 
     Raises:
-        InputError: the source lists no motions, nothing is left for training or validation, or ``out`` holds
-            something that may not be replaced.
+        InputError: the source lists no motions, nothing is left for training or validation, the statistics that it
+            ships are none, or ``out`` holds something that may not be replaced.
     """
     if not source.pairs:
         raise InputError(
@@ -101,6 +100,7 @@ def build_pairs(
         )
     settings = _settings(source, config)
     _check_output(out, settings, config)
+    shipped = _shipped_statistics(source, config)
     cache = Cache.open(cache_folder)
     state = PairsReport(listed=len(source.pairs), videos_alone=_videos_alone(source))
     lost: Counter[tuple[str, str, str]] = Counter()
@@ -119,7 +119,9 @@ def build_pairs(
         rows = _write_shards(fresh, usable, splits, cache, config, report)
         write_manifest(fresh, rows)
         _write_quarantine(fresh, lost)
-        MotionStatistics.from_vectors(_training_motions(usable, splits, cache)).save(fresh)
+        statistics = shipped or _computed_statistics(usable, splits, cache)
+        statistics.values.save(fresh)
+        state.statistics_from = statistics.origin
         write_description(
             fresh, rows, cache.identity, **_facts(source, cache, config, rows, state, len(lost)), **settings
         )
@@ -132,6 +134,7 @@ def _settings(source: Source, config: PairsConfig) -> dict[str, Any]:
         "name": source.name,
         "split": config.split.model_dump(mode="json"),
         "shards": {"format": config.shard_format, "pairs_per_shard": config.pairs_per_shard},
+        "statistics": config.statistics,
     }
 
 
@@ -247,17 +250,40 @@ def _features(member: _Usable, cache: Cache) -> FeatureRecord | None:
     return None if member.feature_row is None else cache.features(member.feature_row)
 
 
-def _training_motions(
-    usable: Sequence[_Usable], splits: Sequence[Split], cache: Cache
-) -> Iterator[NDArray[np.float32]]:
-    """Every motion of the training part once, in the order of their keys; one at a time in memory."""
+@dataclass(frozen=True)
+class _Statistics:
+    """Mean and standard deviation, and where they come from."""
+
+    values: MotionStatistics
+    origin: str
+
+
+def _shipped_statistics(source: Source, config: PairsConfig) -> _Statistics | None:
+    """Those that the data set ships, if it does and they are wanted.
+
+    Raises:
+        InputError: a file of the two is missing, or does not hold what it should.
+    """
+    if source.statistics is None or config.statistics == "computed":
+        return None
+    paths = [source.statistics / name for name in STATISTICS_FILES]
+    try:
+        values = MotionStatistics.load(source.statistics)
+    except InputError as error:
+        raise InputError(f"{error}; --statistics computed takes those of the training motions") from None
+    files = ", ".join(f"{path.name} (sha256 {sha256_of_file(path)})" for path in paths)
+    return _Statistics(values, f"shipped: {files}")
+
+
+def _computed_statistics(usable: Sequence[_Usable], splits: Sequence[Split], cache: Cache) -> _Statistics:
+    """Those of the training motions, each once, in the order of their keys; one at a time in memory."""
     rows = {
         member.motion.key: member.motion_row
         for member, split in zip(usable, splits, strict=True)
         if split == "train"
     }
-    for _, row in sorted(rows.items()):
-        yield cache.motion(row).vectors
+    vectors = (cache.motion(row).vectors for _, row in sorted(rows.items()))
+    return _Statistics(MotionStatistics.from_vectors(vectors), f"computed from {len(rows)} training motions")
 
 
 def _write_quarantine(folder: Path, lost: Mapping[tuple[str, str, str], int]) -> None:
@@ -282,6 +308,8 @@ def _facts(
         "encoder_statement": " ".join(sorted({made.statement for made in provenances})) or None,
         "provenance": [made.model_dump(mode="json") for made in provenances],
         "protocol": _protocol(source, config),
+        "synchronous": source.description.synchronous,
+        "statistics_from": state.statistics_from,
         "leaking_sources": state.leaking_sources,
         "counts": {
             "listed_pairs": state.listed,
@@ -296,6 +324,8 @@ def _facts(
 
 
 def _protocol(source: Source, config: PairsConfig) -> str:
-    if any(pair.split for pair in source.pairs):
+    stated = any(pair.split for pair in source.pairs)
+    if stated and not config.split.resplit:
         return "stated by the data set"
-    return "seen / unseen" if config.split.unseen else "4:1 within each subcategory"
+    made = "seen / unseen" if config.split.unseen else "4:1 within each subcategory"
+    return f"{made}, in place of the split that the data set states" if stated else made

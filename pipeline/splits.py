@@ -7,7 +7,7 @@ validation is carved out of what is left for training, so that no choice is ever
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hero_core.config import Config
 from hero_core.errors import InputError
@@ -15,11 +15,20 @@ from hero_core.records import Split
 
 
 class SplitConfig(Config):
-    """How to split. ``unseen`` subcategories are held out whole (the paper's Seen / Unseen protocol)."""
+    """How to split.
+
+    Attributes:
+        test_share: of each subcategory.
+        val_share: of what is left for training.
+        unseen: subcategories that are held out whole (the paper's Seen / Unseen protocol).
+        resplit: take no notice of the split that the data set states.
+        seed: of the draws.
+    """
 
     test_share: float = 0.2
     val_share: float = 0.1
     unseen: tuple[str, ...] = ()
+    resplit: bool = False
     seed: int = 0
 
 
@@ -41,14 +50,16 @@ class Candidate:
 def assign_splits(candidates: Sequence[Candidate], config: SplitConfig) -> list[Split]:
     """The split of every candidate, in order.
 
-    A split that the data set states is kept; validation still comes out of its training part. A group that the
-    data set itself puts on both sides keeps both, and never serves for validation. However small a share is, it
-    gets one group, and so does training.
+    A split that the data set states is kept, unless it is to be made anew; validation still comes out of its
+    training part. A group that the data set itself puts on both sides keeps both, and never serves for validation.
+    However small a share is, it gets one group, and so does training.
 
     Raises:
         InputError: too few groups for that (says which option helps), an unseen subcategory that does not exist, or
-            one beside stated splits.
+            one beside stated splits that are kept.
     """
+    if config.resplit:
+        candidates = [replace(candidate, stated=None) for candidate in candidates]
     if config.val_share <= 0 and all(candidate.stated != "val" for candidate in candidates):
         raise InputError("--val-share 0: training needs a validation part; choose a share above 0")
     if any(candidate.stated for candidate in candidates):
@@ -90,7 +101,8 @@ def _validation_of_stated(candidates: Sequence[Candidate], config: SplitConfig) 
     """Groups of the validation part, out of the training part that the data set states."""
     if config.unseen:
         raise InputError(
-            "this data set states its own split; unseen subcategories cannot be held out as well"
+            "this data set states its own split, so unseen subcategories cannot be held out as well; --resplit makes "
+            "the split anew"
         )
     elsewhere = {candidate.group for candidate in candidates if candidate.stated in ("test", "val")}
     training = [candidate for candidate in candidates if candidate.stated not in ("test", "val")]

@@ -22,7 +22,7 @@ from trainer.config import DEFAULT_GENERATOR, TrainConfig, load_train_config, pr
 from trainer.explain import explained
 from trainer.folder import PartFolder, settings_for
 from trainer.loop import StoppedError
-from trainer.runs import Request, check, part_class, take_part, train_part
+from trainer.runs import Request, check, departures, part_class, take_part, train_part
 
 EXIT_STOPPED = 130
 ALL = "all"
@@ -60,7 +60,10 @@ GeneratorOption = Annotated[
 ]
 PresetOption = Annotated[
     str | None,
-    typer.Option(help="Settings to start from: for hero, paper (the default), or demo for small models."),
+    typer.Option(
+        help="Settings to start from: for hero, paper (the default), official for what the release's code does, or "
+        "demo for small models."
+    ),
 ]
 ConfigOption = Annotated[
     Path | None, typer.Option("--config", help="TOML file with settings that replace the preset's.")
@@ -104,7 +107,7 @@ def train_command(
     finetune: Annotated[
         Path | None,
         typer.Option(
-            help="Run or checkpoint whose tokenizer to start from; its model settings and statistics come along."
+            help="Run or checkpoint whose tokenizer to start from; the sizes of its model come along."
         ),
     ] = None,
     parts_from: Annotated[
@@ -194,6 +197,9 @@ def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:
 
 
 def _train(name: str, request: Request, word: str, measured: bool) -> None:
+    if not PartFolder(request.out, name).path.exists():
+        for line in departures(name, request):
+            console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
     try:
         with progress(name) as report:
             best = train_part(name, request, _Measured(name, report) if measured else report)

@@ -21,6 +21,9 @@ from hero_core.motion.humanml3d import (
 )
 from hero_core.storage import write_npy
 
+STATISTICS_FILES = ("Mean.npy", "Std.npy")
+"""Names of mean and standard deviation, as HumanML3D and the ViMo release ship them."""
+
 # HumanML3D gives all columns of a group one standard deviation: the mean of theirs.
 GROUPS = (
     ROOT_YAW_VELOCITY,
@@ -45,10 +48,13 @@ class MotionStatistics:
 
     def __post_init__(self) -> None:
         for name, values in (("mean", self.mean), ("std", self.std)):
-            if values.shape != (MOTION_DIM,) or not np.isfinite(values).all():
+            if values.shape != (MOTION_DIM,):
                 raise InputError(
-                    f"{name} of motion vectors: expected {MOTION_DIM} finite numbers, got {values.shape}"
+                    f"{name} of motion vectors: expected {MOTION_DIM} numbers, got {values.shape}"
                 )
+            if not np.isfinite(values).all():
+                column = int(np.argmin(np.isfinite(values)))
+                raise InputError(f"{name} of motion vectors: column {column} is not finite")
         if not (self.std > 0).all():
             raise InputError(f"std of motion vectors: column {int(np.argmin(self.std))} is not positive")
 
@@ -83,13 +89,14 @@ class MotionStatistics:
 
     def save(self, folder: Path) -> None:
         """Write Mean.npy and Std.npy, as HumanML3D names them."""
-        write_npy(folder / "Mean.npy", self.mean)
-        write_npy(folder / "Std.npy", self.std)
+        for name, values in zip(STATISTICS_FILES, (self.mean, self.std), strict=True):
+            write_npy(folder / name, values)
 
     @classmethod
     def load(cls, folder: Path) -> "MotionStatistics":
         """Read Mean.npy and Std.npy, see :meth:`read`."""
-        return cls.read(folder / "Mean.npy", folder / "Std.npy")
+        mean, std = STATISTICS_FILES
+        return cls.read(folder / mean, folder / std)
 
     @classmethod
     def read(cls, mean_path: Path, std_path: Path) -> "MotionStatistics":

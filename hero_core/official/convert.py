@@ -215,6 +215,7 @@ def _transformer_settings(official: Mapping[str, Tensor], weights: Path, opt_txt
         "max_tokens": frames // unit,
         "feature_dim": projection.shape[1],
         "guidance_keeps_frames": True,
+        "frame_time": "none",
     }
 
 

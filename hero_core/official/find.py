@@ -15,7 +15,8 @@ Which: TypeAlias = Literal["best", "latest"]
 
 KINDS: tuple[Kind, ...] = ("rvq", "masked", "residual", "evaluator", "tc_clip")
 TRANSFORMERS: tuple[Kind, ...] = ("masked", "residual")
-WEIGHTS_SUFFIXES = (".tar", ".pth", ".pt", ".safetensors")
+PICKLED_SUFFIXES = (".tar", ".pth", ".pt")
+WEIGHTS_SUFFIXES = (*PICKLED_SUFFIXES, ".safetensors")
 MODEL_FOLDER = "model"
 PREFERRED_STEMS: Mapping[Which, tuple[str, ...]] = {
     "best": ("net_best_fid", "finest", "latest"),
@@ -70,6 +71,18 @@ class Candidate:
     def name(self) -> str:
         """The model's folder, or the file's stem outside the official layout."""
         return self.folder.name if self.in_layout else self.path.stem
+
+
+def in_official_layout(path: Path) -> bool:
+    """Whether ``path`` looks like official weights: such a file, or a folder of one or more models. Opens nothing."""
+    if path.is_file():
+        return path.suffix in PICKLED_SUFFIXES
+    levels = ("*", *(f"{above}{MODEL_FOLDER}/*" for above in ("", "*/", "*/*/")))
+    return any(
+        file.suffix in PICKLED_SUFFIXES and file.parent.name == MODEL_FOLDER
+        for level in levels
+        for file in path.glob(level)
+    )
 
 
 def find_candidates(src: Path, which: Which) -> tuple[list[Candidate], list[Skipped]]:

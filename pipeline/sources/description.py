@@ -19,6 +19,7 @@ class DatasetDescription(Config):
         broad: broad categories, as named in the paths of the videos.
         unseen_subcategories: subcategories to hold out whole (the unseen protocol; paper, section 4).
         motion_fps: rate of motions stored as joint positions; ``None`` where each file or row states its own.
+        synchronous: a reaction plays at the same time as its video: its frame k is k / 20 s after the video's first.
     """
 
     name: str = Field(min_length=1)
@@ -27,6 +28,7 @@ class DatasetDescription(Config):
     broad: tuple[str, ...] = ()
     unseen_subcategories: tuple[str, ...] = ()
     motion_fps: float | None = Field(default=None, gt=0)
+    synchronous: bool = False
 
 
 def describe(root: Path, dataset_toml: Path | None) -> DatasetDescription:

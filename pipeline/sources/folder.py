@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hero_core.errors import InputError
+from hero_core.motion.statistics import STATISTICS_FILES
 from pipeline.motions import MOTION_SUFFIXES
 from pipeline.sources.description import DatasetDescription
-from pipeline.sources.lists import STATISTICS, STATISTICS_NOTE
 from pipeline.sources.paths import VIDEO_SUFFIXES, Roots, categories_of, suffix_of
 from pipeline.sources.rows import Listing, Row, motion_at, video_at
+
+STATISTICS_NOTE = (
+    "Mean.npy and Std.npy are not read: build-pairs makes the statistics of the training motions"
+)
 
 
 def folder_of_files(roots: Roots, description: DatasetDescription) -> Listing:
@@ -30,7 +34,7 @@ def folder_of_files(roots: Roots, description: DatasetDescription) -> Listing:
     rows = [
         Row(where, motion=motion_at((name, files[name]), description))
         for name in motions
-        if name not in STATISTICS
+        if name not in STATISTICS_FILES
     ]
     return Listing("motion folder", rows, (STATISTICS_NOTE,) if len(rows) < len(motions) else ())
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hero_core.errors import InputError
+from hero_core.motion.statistics import STATISTICS_FILES
 from hero_core.records import SPLITS, Split
 from pipeline.motions import MOTION_SUFFIXES
 from pipeline.sources.description import DatasetDescription
@@ -12,10 +13,6 @@ from pipeline.sources.paths import VIDEO_SUFFIXES, Roots, categories_of, suffix_
 from pipeline.sources.rows import Listing, Row, motion_at, video_at
 
 HUMANML3D_VECTORS = "new_joint_vecs"
-STATISTICS = ("Mean.npy", "Std.npy")
-STATISTICS_NOTE = (
-    "Mean.npy and Std.npy are not read: build-pairs makes the statistics of the training motions"
-)
 
 
 def has_lists(folder: Path) -> bool:
@@ -34,7 +31,7 @@ def official_lists(roots: Roots, description: DatasetDescription) -> Listing:
         video, motion = (roots.locate(text, where) for text in split_line(line, where))
         listed = video_at(video, *categories_of(video[0], description.broad))
         rows.append(Row(where, listed, motion_at(motion, description), split))
-    return Listing("official lists", rows)
+    return Listing("official lists", rows, statistics=_shipped_statistics(roots.own))
 
 
 def humanml3d_folder(roots: Roots, description: DatasetDescription) -> Listing:
@@ -55,11 +52,11 @@ def humanml3d_folder(roots: Roots, description: DatasetDescription) -> Listing:
             raise InputError(f"{where}: expected the name of one motion in {HUMANML3D_VECTORS}, got {name!r}")
         file = roots.locate(f"{HUMANML3D_VECTORS}/{name.removesuffix('.npy')}.npy", where)
         rows.append(Row(where, None, motion_at(file, description), split))
-    notes = [STATISTICS_NOTE] if any((roots.own / name).is_file() for name in STATISTICS) else []
+    notes = []
     listed = {row.motion.path for row in rows if row.motion}
     if unlisted := len(set(vectors.glob("*.npy")) - listed):
         notes.append(f"{unlisted} motions of {HUMANML3D_VECTORS} stand in no list and are passed over")
-    return Listing("HumanML3D folder", rows, tuple(notes))
+    return Listing("HumanML3D folder", rows, tuple(notes), _shipped_statistics(roots.own))
 
 
 def split_line(line: str, where: str) -> tuple[str, str]:
@@ -78,6 +75,11 @@ def split_line(line: str, where: str) -> tuple[str, str]:
     if len(divisions) != 1:
         raise InputError(f"{where}: expected 'video motion', two paths, got {line!r}")
     return divisions[0]
+
+
+def _shipped_statistics(folder: Path) -> Path | None:
+    """The folder, if it holds statistics; one file alone counts, so that whoever reads them says what is missing."""
+    return folder if any((folder / name).is_file() for name in STATISTICS_FILES) else None
 
 
 def _lines(folder: Path) -> Iterator[tuple[str, Split, str]]:

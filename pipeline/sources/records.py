@@ -72,6 +72,7 @@ class Source:
         motions: unique, sorted by key.
         pairs: unique, in the order of the lists; every motion stands in at least one.
         columns: chosen columns of a pair table, by field.
+        statistics: absolute folder with the ``Mean.npy`` and ``Std.npy`` that the data set ships, or ``None``.
         notes: what was odd in the lists and how it was read, one line each.
     """
 
@@ -83,6 +84,7 @@ class Source:
     motions: tuple[SourceMotion, ...]
     pairs: tuple[SourcePair, ...]
     columns: Mapping[str, str] = field(default_factory=dict)
+    statistics: Path | None = None
     notes: tuple[str, ...] = ()
 
     @property

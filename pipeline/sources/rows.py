@@ -46,11 +46,12 @@ class Row:
 
 @dataclass(frozen=True)
 class Listing:
-    """What one layout says: its name, its rows, and what was odd, one line each."""
+    """What one layout says: its name, its rows, what was odd (one line each), and where statistics are shipped."""
 
     kind: str
     rows: Sequence[Row]
     notes: tuple[str, ...] = ()
+    statistics: Path | None = None
 
 
 def collect(
@@ -90,6 +91,7 @@ def collect(
         motions=tuple(sorted(motions.values(), key=lambda motion: motion.key)),
         pairs=tuple(pairs.values()),
         columns=dict(columns),
+        statistics=listing.statistics,
         notes=(*listing.notes, *notes, *roots.shadowed([*videos.values(), *motions.values()])),
     )
 

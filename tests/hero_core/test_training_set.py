@@ -66,6 +66,8 @@ def test_splits_stay_apart(tmp_path: Path) -> None:
     assert {row.pair.split for row in data.train("official-test").rows} == {"train", "val"}
     assert {row.pair.split for row in data.validation("official-test").rows} == {"test"}
     assert len(data.train("official-test").unique_motions()) == 3
+    clips = [row.pair.clip_key for row in data.train("official-test").unique_clips().rows]
+    assert clips == list(dict.fromkeys(row.pair.clip_key for row in data.train("official-test").rows))
 
 
 def test_motions_of_their_own(tmp_path: Path) -> None:
@@ -85,6 +87,17 @@ def test_the_digest_tells_other_statistics_apart(tmp_path: Path) -> None:
     after = TrainingSet(tmp_path)
     assert before.fingerprint == after.fingerprint
     assert digest != after.digest
+
+
+def test_synchronous_is_what_the_description_says_and_tells_data_apart(tmp_path: Path) -> None:
+    make(tmp_path)
+    before = TrainingSet(tmp_path)
+    assert before.synchronous is False
+    description = read_json(tmp_path / "dataset.json")
+    write_json(tmp_path / "dataset.json", description | {"synchronous": True})
+    after = TrainingSet(tmp_path)
+    assert after.synchronous is after.facts()["synchronous"] is True
+    assert before.digest != after.digest
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Whole official folders, made by the official code, imported as a user would."""
 
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,19 @@ import torch
 from hero_core.errors import HeroError, InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import VideoFeatures
-from hero_core.models.checkpoint import read_header
+from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.generators.hero import Hero
 from hero_core.models.tc_clip.weights import load_tc_clip
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
 from hero_core.official.find import KINDS, Candidate, find_candidates, tokenizer_folder
 from hero_core.official.import_run import ImportReport, import_official
-from hero_core.runs import ENCODED_BY_KEY, checkpoint_path, load_evaluator, load_run
+from hero_core.official.options import read_options
+from hero_core.runs import ENCODED_BY_KEY, checkpoint_path, find_checkpoint, load_evaluator, load_run
 from hero_core.storage import read_json
+from hero_core.training_set import TrainingSet
+from tests.trainer.conftest import write_training_set
+from trainer.config import load_train_config
+from trainer.runs import Request, train_part
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +138,36 @@ def test_one_model_folder_and_one_file_know_their_tokenizer(
         assert kinds(report) == {"masked"}
         imported = read_header(checkpoint_path(tmp_path / str(number), "masked"))
         assert imported["metadata"][ENCODED_BY_KEY] == expected
+
+
+def test_a_tokenizer_in_momask_s_layout_is_the_start_of_a_fine_tuning(
+    found: list[Candidate], tmp_path: Path
+) -> None:
+    """The folder that the fixture's own options name as its start, with the fixture's files in it."""
+    rvq = next(candidate for candidate in found if candidate.kind == "rvq")
+    named = read_options(rvq.options_path).get("finetune_model_dir") or f"checkpoints/t2m/{rvq.name}/model"
+    folder = (tmp_path / str(named)).parent
+    shutil.copytree(rvq.folder, folder)
+    imported, tuned = tmp_path / "imported", tmp_path / "tuned"
+    assert kinds(import_official(folder, imported)) == {"rvq"}
+    data = TrainingSet(write_training_set(tmp_path / "data"))
+    config = load_train_config(
+        "hero", "official", None, ["rvq.training.steps=1", "rvq.training.batch_size=8"]
+    )
+    request = Request(data, tuned, config, torch.device("cpu"), {"preset": "official"}, finetune=imported)
+    with pytest.raises(WeightsError, match=f"import-official {folder} "):
+        train_part("rvq", replace(request, finetune=folder))
+    train_part("rvq", request)
+    before, after = (load_network(find_checkpoint(run, "rvq"), RvqTokenizer)[0] for run in (imported, tuned))
+    assert {each: getattr(after.config, each) for each in RvqConfig.of_weights} == {
+        each: getattr(before.config, each) for each in RvqConfig.of_weights
+    }
+    assert torch.equal(
+        after.normalisation.std, torch.from_numpy(data.statistics().emphasised(config.feat_bias).std)
+    )
+    moved = after.network.encoder.state_dict()
+    for name, tensor in before.network.encoder.state_dict().items():
+        torch.testing.assert_close(moved[name], tensor, rtol=0, atol=1e-3)  # one small step away
 
 
 def test_latest_file_can_be_preferred(open_folder: Callable[[str], Any], tmp_path: Path) -> None:

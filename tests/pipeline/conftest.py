@@ -61,6 +61,20 @@ def make_source(root: Path, videos: int = 20, motions_per_video: int = 1, rows: 
     return root
 
 
+def make_release(root: Path, videos: int = 20) -> Path:
+    """A folder as the ViMo release is: lists of pairs, a quarter of them for the test, of subcategories a and b."""
+    lines = []
+    for index in range(videos):
+        video, motion = f"videos/human-human/{'ab'[index % 2]}/{index:02d}.mp4", f"vector_263/{index:02d}.npy"
+        make_video(root / video, index, frames=8)
+        save_motion(root / motion, standing_motion(30 + index, index))
+        lines.append(f"{video} {motion}\n")
+    tested = videos // 4
+    (root / "train.txt").write_text("".join(lines[:-tested]))
+    (root / "test.txt").write_text("".join(lines[-tested:]))
+    return root
+
+
 @pytest.fixture
 def video_folder(tmp_path: Path) -> Callable[[int], Path]:
     """Makes ``broad/subcategory/*.mp4`` with so many videos, over two subcategories."""

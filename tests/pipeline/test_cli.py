@@ -1,6 +1,6 @@
 """What the commands of ``hero-pipeline`` say and remember."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,9 @@ from hero_core.cli import EXIT_QUARANTINED
 from hero_core.errors import ConfigError, InputError
 from hero_core.training_set import TrainingSet
 from pipeline.cli import app
-from tests.pipeline.conftest import make_source, make_video, save_motion, standing_motion
+from tests.pipeline.conftest import make_release, make_source, make_video, save_motion, standing_motion
+
+VIMO = Path(__file__).resolve().parents[2] / "manifests" / "vimo.toml"
 
 
 def invoke(words: Sequence[object], status: int = 0) -> str:
@@ -62,6 +64,43 @@ def test_extract_remembers_columns_and_roots_for_build_pairs(tmp_path: Path) -> 
     invoke(["extract", root, tmp_path / "cache", "--workers", 1, *named])
     invoke(["build-pairs", root, "--features", tmp_path / "cache", "--out", tmp_path / "set"])
     assert len(TrainingSet(tmp_path / "set").rows) == 4
+
+
+def commands_of(description: Path, values: Mapping[str, object]) -> list[list[str]]:
+    """Commands in the comments of a data set's description, with ``values`` in place of the words in capitals."""
+    lines = [line.removeprefix("#").split() for line in description.read_text().splitlines()]
+    commands = [words[1:] for words in lines if words[:1] == ["hero-pipeline"]]
+    return [[str(values.get(word, word)) for word in words] for words in commands]
+
+
+def test_the_commands_of_the_vimo_description_work_on_a_release(tmp_path: Path) -> None:
+    root = make_release(tmp_path / "vimo")
+    for name, values in (("Mean.npy", np.zeros(263)), ("Std.npy", np.ones(263))):
+        np.save(root / name, values)
+    text = VIMO.read_text().replace("unseen_subcategories = []", 'unseen_subcategories = ["b"]')
+    description = tmp_path / "vimo.toml"
+    description.write_text(text)
+    cache, out = tmp_path / "cache", tmp_path / "set"
+    values = {"VIMO": root, "CACHE": cache, "SET": out, "manifests/vimo.toml": description}
+    extract, keep, anew = commands_of(VIMO, values)
+    invoke([*extract, "--workers", 1])
+    said = invoke(keep)
+    assert "Mean.npy and Std.npy: shipped: Mean.npy (sha256 " in said
+    kept = TrainingSet(out)
+    assert kept.description["protocol"] == "stated by the data set"
+    assert kept.synchronous is False
+    with pytest.raises(InputError, match="--resplit makes the split anew"):
+        invoke([*(word for word in anew if word != "--resplit"), "--overwrite"])
+    invoke([*anew, "--overwrite"])
+    pairs = [row.pair for row in TrainingSet(out).rows]
+    assert {pair.subcategory for pair in pairs if pair.split == "test"} == {"b"}
+    assert {pair.subcategory for pair in pairs if pair.split != "test"} == {"a"}
+    protocol = TrainingSet(out).description["protocol"]
+    assert protocol == "seen / unseen, in place of the split that the data set states"
+    named = [word for word in anew if word != "--unseen-protocol"]
+    said = invoke([*named, "--unseen", "a", "--statistics", "computed", "--overwrite"])
+    assert "Mean.npy and Std.npy: computed from 9 training motions" in said
+    assert {row.pair.subcategory for row in TrainingSet(out).rows if row.pair.split == "test"} == {"a"}
 
 
 def test_wrong_rates_and_units_are_mended_by_their_options(tmp_path: Path) -> None:

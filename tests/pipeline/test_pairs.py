@@ -22,7 +22,14 @@ from pipeline.extract import extract
 from pipeline.pairs import PairsReport, build_pairs
 from pipeline.sources import open_source
 from pipeline.splits import SplitConfig
-from tests.pipeline.conftest import EXTRACT, make_source, make_video, save_motion, standing_motion
+from tests.pipeline.conftest import (
+    EXTRACT,
+    make_release,
+    make_source,
+    make_video,
+    save_motion,
+    standing_motion,
+)
 
 
 def build(root: Path, tmp_path: Path, encoder: Encoder, config: PairsConfig | None = None) -> PairsReport:
@@ -127,16 +134,81 @@ def test_unseen_subcategories(tmp_path: Path, tiny_encoder: Encoder) -> None:
 
 
 def test_the_official_layout_keeps_its_split(tmp_path: Path, tiny_encoder: Encoder) -> None:
-    root = make_source(tmp_path / "s")
-    (root / "pairs.csv").unlink()
-    for name, members in (("train", range(15)), ("test", range(15, 20))):
-        (root / f"{name}.txt").write_text(
-            "".join(f"videos/{i:02d}.mp4 motions/{i:02d}_0.npy\n" for i in members)
-        )
-    report = build(root, tmp_path, tiny_encoder)
+    report = build(make_release(tmp_path / "s"), tmp_path, tiny_encoder)
     assert report.pairs == {"train": 13, "val": 2, "test": 5}
-    tested = {row["clip_key"] for row in rows_of(tmp_path) if row["split"] == "test"}
-    assert tested == {f"videos__{i:02d}-mp4" for i in range(15, 20)}
+    tested = {row["motion_path"] for row in rows_of(tmp_path) if row["split"] == "test"}
+    assert tested == {f"vector_263/{index}.npy" for index in range(15, 20)}
+    assert TrainingSet(tmp_path / "data").facts()["protocol"] == "stated by the data set"
+
+
+def test_the_official_layout_split_anew(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    root = make_release(tmp_path / "s")
+    with pytest.raises(InputError, match="--resplit"):
+        build(root, tmp_path, tiny_encoder, PairsConfig(split=SplitConfig(unseen=("b",))))
+    config = PairsConfig(split=SplitConfig(unseen=("b",), resplit=True))
+    report = build(root, tmp_path, tiny_encoder, config)
+    assert report.pairs == {"train": 9, "val": 1, "test": 10}
+    assert {row["subcategory"] for row in rows_of(tmp_path) if row["split"] == "test"} == {"b"}
+    protocol = TrainingSet(tmp_path / "data").facts()["protocol"]
+    assert protocol == "seen / unseen, in place of the split that the data set states"
+
+
+def test_shipped_statistics_are_kept_unless_others_are_wanted(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    root = make_release(tmp_path / "s")
+    shipped = {
+        "Mean.npy": np.linspace(-1, 1, 263).astype(np.float32),
+        "Std.npy": np.linspace(1, 2, 263).astype(np.float32),
+    }
+    for name, values in shipped.items():
+        np.save(root / name, values)
+    report = build(root, tmp_path, tiny_encoder)
+    found = TrainingSet(tmp_path / "data")
+    np.testing.assert_array_equal(found.statistics().mean, shipped["Mean.npy"])
+    np.testing.assert_array_equal(found.statistics().std, shipped["Std.npy"])
+    digests = [f"{name} (sha256 {sha256_of_file(root / name)})" for name in shipped]
+    assert report.statistics_from == f"shipped: {', '.join(digests)}"
+    assert found.facts()["statistics_from"] == report.statistics_from
+
+    computed = PairsConfig(statistics="computed")
+    with pytest.raises(InputError, match=r"another statistics.*--overwrite"):
+        build(root, tmp_path, tiny_encoder, computed)
+    report = build(root, tmp_path, tiny_encoder, computed.model_copy(update={"overwrite": True}))
+    assert report.statistics_from == "computed from 13 training motions"
+    assert abs(TrainingSet(tmp_path / "data").statistics().mean[3] - 0.95) < 0.1  # metres of the pelvis
+
+
+@pytest.mark.parametrize(
+    ("std", "said"),
+    [
+        (None, r"Std\.npy: cannot be read: No such file or directory"),
+        (np.zeros(263), r"Std\.npy: std of motion vectors: column 0 is not positive"),
+        (np.ones(251), r"Std\.npy: std of motion vectors: expected 263 numbers, got \(251,\)"),
+        (np.full(263, np.nan), r"Std\.npy: std of motion vectors: column 0 is not finite"),
+    ],
+)
+def test_shipped_statistics_that_are_none_are_refused(
+    tmp_path: Path, tiny_encoder: Encoder, std: np.ndarray | None, said: str
+) -> None:
+    root = make_release(tmp_path / "s")
+    np.save(root / "Mean.npy", np.zeros(263))
+    if std is not None:
+        np.save(root / "Std.npy", std)
+    with pytest.raises(InputError, match=f"{said}; --statistics computed"):
+        build(root, tmp_path, tiny_encoder)
+    assert not (tmp_path / "data").exists()
+    assert build(root, tmp_path, tiny_encoder, PairsConfig(statistics="computed")).pairs.total() == 20
+
+
+@pytest.mark.parametrize("synchronous", [False, True])
+def test_a_training_set_says_whether_its_pairs_are_synchronous(
+    tmp_path: Path, tiny_encoder: Encoder, synchronous: bool
+) -> None:
+    root = make_source(tmp_path / "s", videos=3)
+    text = 'name = "n"\nstatement = "s"\n' + ("synchronous = true\n" if synchronous else "")
+    (root / "dataset.toml").write_text(text)
+    build(root, tmp_path, tiny_encoder)
+    data = TrainingSet(tmp_path / "data")
+    assert data.synchronous is data.facts()["synchronous"] is synchronous
 
 
 def test_clear_refusals(tmp_path: Path, tiny_encoder: Encoder) -> None:

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -129,8 +130,21 @@ def test_a_stated_split_is_kept_and_validation_comes_from_its_training_part() ->
     assert Counter(splits)["val"] == 4
     assert splits[-1] == "train"
     assert leaking_groups(items, splits) == ["v0"]
-    with pytest.raises(InputError, match="states its own split"):
+    with pytest.raises(InputError, match="states its own split.*--resplit"):
         assign_splits(items, SplitConfig(unseen=("a",)))
+
+
+@pytest.mark.parametrize("unseen", [(), ("b",)])
+def test_a_split_made_anew_is_that_of_a_data_set_that_states_none(unseen: tuple[str, ...]) -> None:
+    items = candidates({"a": 20, "b": 10})
+    splits: list[Split] = ["train", "val", "test"]
+    with_splits = [replace(item, stated=splits[number % 3]) for number, item in enumerate(items)]
+    config = SplitConfig(unseen=unseen, resplit=True, seed=4)
+    made = assign_splits(with_splits, config)
+    assert made == assign_splits(items, config.model_copy(update={"resplit": False}))
+    assert leaking_groups(with_splits, made) == []
+    with pytest.raises(InputError, match="--val-share 0"):
+        assign_splits(with_splits, SplitConfig(resplit=True, val_share=0))
 
 
 def test_a_stated_validation_part_is_the_only_one() -> None:

@@ -42,6 +42,19 @@ class RvqConfig(Config):
     """
 
     official_values: ClassVar[Mapping[str, Any]] = {"code_reset": "official"}
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "motion_dim",
+            "width",
+            "code_dim",
+            "codebook_size",
+            "quantizers",
+            "depth",
+            "downsamplings",
+            "dilation_growth",
+        }
+    )
+    """What weights are bound to; the other settings only say how they are trained."""
 
     motion_dim: int = Field(MOTION_DIM, ge=1)
     width: int = Field(512, ge=1)

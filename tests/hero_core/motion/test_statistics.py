@@ -55,8 +55,10 @@ def test_what_cannot_be_statistics_is_refused(tmp_path: Path) -> None:
     ones = np.ones(MOTION_DIM, np.float32)
     with pytest.raises(InputError, match="not positive"):
         MotionStatistics(ones, ones * 0)
-    with pytest.raises(InputError, match="263"):
+    with pytest.raises(InputError, match=r"mean .* expected 263 numbers, got \(262,\)"):
         MotionStatistics(ones[:-1], ones)
+    with pytest.raises(InputError, match="std .* column 7 is not finite"):
+        MotionStatistics(ones, np.where(np.arange(MOTION_DIM) == 7, np.inf, ones))
     with pytest.raises(InputError, match="no motion frames"):
         MotionStatistics.from_vectors([])
     with pytest.raises(InputError, match="finite"):

@@ -4,14 +4,28 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
 
 WriteModel: TypeAlias = Callable[..., Path]
 
 SIZES = {"latent_dim": 16, "ff_size": 24, "n_layers": 2, "n_heads": 2}
 CODES, CODE_DIM, FEATURE_DIM, QUANTIZERS = 8, 12, 32, 4
+AVERAGES = ("code_sum", "code_count", "initialised")
+RVQ_OPTIONS = {
+    "width": 8,
+    "code_dim": 12,
+    "nb_code": 8,
+    "num_quantizers": 4,
+    "depth": 1,
+    "down_t": 2,
+    "dilation_growth_rate": 3,
+    "output_emb_width": 12,
+}
 
 
 def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
@@ -81,11 +95,30 @@ def write_model(tmp_path: Path) -> WriteModel:
             "vq_name": "rvq",
             **(options or {}),
         }
-        lines = [f"{option}: {value}" for option, value in sorted(stated.items()) if value is not None]
-        dashes = "-" * 12
-        text = "\n".join([f"{dashes} Options {dashes}", *lines, f"{dashes} End {dashes}"])
-        (folder / "opt.txt").write_text(text + "\n")
+        write_options(folder / "opt.txt", stated)
         torch.save({key: dict(tensors), "ep": 7}, folder / "model" / file)
         return folder / "model" / file
 
     return write
+
+
+def write_options(path: Path, options: Mapping[str, object]) -> None:
+    """Write an ``opt.txt``."""
+    lines = [f"{option}: {value}" for option, value in sorted(options.items()) if value is not None]
+    dashes = "-" * 12
+    text = "\n".join([f"{dashes} Options {dashes}", *lines, f"{dashes} End {dashes}"])
+    path.write_text(text + "\n")
+
+
+def write_rvq_folder(folder: Path, key: str = "vq_model") -> Path:
+    """Write a tiny tokenizer as HERO and MoMask do: ``{opt.txt,meta/,model/net_best_fid.tar}``; gives the last."""
+    tokenizer = RvqTokenizer(RvqConfig(width=8, code_dim=12, codebook_size=8, quantizers=4, depth=1))
+    names = {name for name in tokenizer.network.state_dict() if not name.endswith(AVERAGES)}
+    tensors = {name: tokenizer.network.state_dict()[name] for name in sorted(names)}
+    for name in ("model", "meta"):
+        (folder / name).mkdir(parents=True)
+    write_options(folder / "opt.txt", RVQ_OPTIONS)
+    np.save(folder / "meta" / "mean.npy", np.zeros(263, np.float32))
+    np.save(folder / "meta" / "std.npy", np.ones(263, np.float32))
+    torch.save({key: tensors, "ep": 7}, folder / "model" / "net_best_fid.tar")
+    return folder / "model" / "net_best_fid.tar"

@@ -9,56 +9,32 @@ from torch import Tensor
 
 from hero_core.errors import InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.models.checkpoint import read_header
+from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero import Hero
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
 from hero_core.models.tc_clip.weights import load_tc_clip
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.official.find import in_official_layout
 from hero_core.official.import_run import import_official
 from hero_core.runs import (
     ENCODED_BY_KEY,
     checkpoint_path,
     describe_run,
+    find_checkpoint,
     load_evaluator,
     load_generator,
     load_run,
 )
+from tests.hero_core.official.conftest import write_rvq_folder
 
 Tensors = dict[str, Tensor]
 WriteModel = Callable[..., Path]
 
-AVERAGES = ("code_sum", "code_count", "initialised")
-RVQ_OPTIONS = {
-    "width": 8,
-    "code_dim": 12,
-    "nb_code": 8,
-    "num_quantizers": 4,
-    "depth": 1,
-    "down_t": 2,
-    "dilation_growth_rate": 3,
-    "output_emb_width": 12,
-}
-
 
 @pytest.fixture
-def write_rvq(write_model: WriteModel) -> Callable[[str], Path]:
-    def write(name: str) -> Path:
-        config = RvqConfig(width=8, code_dim=12, codebook_size=8, quantizers=4, depth=1)
-        tokenizer = RvqTokenizer(config)
-        official = {
-            name: tensor
-            for name, tensor in tokenizer.network.state_dict().items()
-            if not name.endswith(AVERAGES)
-        }
-        path = write_model(name, "vq_model", official, RVQ_OPTIONS)
-        meta = path.parent.parent / "meta"
-        meta.mkdir()
-        np.save(meta / "mean.npy", np.zeros(263, np.float32))
-        np.save(meta / "std.npy", np.ones(263, np.float32))
-        return path
-
-    return write
+def write_rvq(tmp_path: Path) -> Callable[[str], Path]:
+    return lambda name: write_rvq_folder(tmp_path / "checkpoints" / "vimo" / name)
 
 
 @pytest.fixture
@@ -89,6 +65,27 @@ def test_a_folder_becomes_a_run(checkpoints: Path, tmp_path: Path) -> None:
     assert provenance["generator"] == "hero"
     assert provenance["imported"]["models"]["masked"]["source_sha256"] == metadata["source_sha256"]
     assert any("doubling" in line for line in report.lines())
+
+
+@pytest.mark.parametrize("key", ["vq_model", "net"])
+def test_a_tokenizer_alone_becomes_a_run(tmp_path: Path, key: str) -> None:
+    """MoMask's published tokenizer, the start of the paper's, is a folder of this form; older files say ``net``."""
+    folder = tmp_path / "checkpoints" / "t2m" / "rvq_name"
+    weights = write_rvq_folder(folder, key)
+    for number, source in enumerate((folder, folder.parent, folder / "model", weights)):
+        run = tmp_path / str(number)
+        assert [model.source.kind for model in import_official(source, run).imported] == ["rvq"]
+        tokenizer, origin = load_network(find_checkpoint(run, "rvq"), RvqTokenizer)
+        assert (tokenizer.config.quantizers, origin.metadata["imported_from"]) == (4, str(weights))
+
+
+def test_official_weights_are_known_by_their_layout(checkpoints: Path, tmp_path: Path) -> None:
+    model = checkpoints / "vimo" / "rvq"
+    for path in (checkpoints, model.parent, model, model / "model", model / "model" / "net_best_fid.tar"):
+        assert in_official_layout(path)
+    import_official(checkpoints, tmp_path / "run")
+    for path in (tmp_path / "run", checkpoint_path(tmp_path / "run", "rvq"), model / "meta", tmp_path / "no"):
+        assert not in_official_layout(path)
 
 
 def test_models_are_found_by_content(checkpoints: Path, tmp_path: Path) -> None:

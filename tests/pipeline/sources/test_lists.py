@@ -99,13 +99,19 @@ def test_a_humanml3d_folder_is_motions_of_their_own(tmp_path: Path, touch: Calla
     assert source.notes == ("1 motions of new_joint_vecs stand in no list and are passed over",)
 
 
-def test_the_statistics_of_a_humanml3d_folder_are_not_read_and_that_is_said(
+def test_statistics_that_a_folder_with_lists_ships_are_found(
     tmp_path: Path, touch: Callable[..., None]
 ) -> None:
-    touch(tmp_path / "Mean.npy", tmp_path / "Std.npy")
-    source = open_source(humanml3d(tmp_path, touch))
-    assert source.notes[0].startswith("Mean.npy and Std.npy are not read")
+    root = humanml3d(tmp_path / "humanml3d", touch)
+    assert open_source(root).statistics is None
+    touch(root / "Mean.npy", root / "Std.npy")
+    source = open_source(root)
+    assert source.statistics == root
     assert len(source.motions) == 4
+    release = tmp_path / "release"
+    touch(release / "Std.npy")
+    (release / "train.txt").write_text("a.mp4 m.npy\n")
+    assert open_source(release).statistics == release  # Mean.npy is missing; whoever reads it says so
 
 
 def test_a_humanml3d_folder_on_two_disks(tmp_path: Path, touch: Callable[..., None]) -> None:
