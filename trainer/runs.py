@@ -31,7 +31,7 @@ from trainer.encoded import EncodedMotions
 from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
 from trainer.loop import Run, reproducible, train
-from trainer.scorer import ReactionScorer, known_answers
+from trainer.scorer import LEAST_CLIPS, ReactionScorer, known_answers
 from trainer.state import Best, different, require_same_run
 
 INITIAL_WEIGHTS = "initial_weights"
@@ -70,11 +70,14 @@ def check(name: str, request: Request, before: Sequence[str]) -> None:
 
     Raises:
         InputError: it is there already, or the data has nothing to train it on.
-        WeightsError: the part that encodes its motions is missing.
+        WeightsError: the part that encodes its motions is missing, or what it is to start from or be chosen with.
+        ConfigError: it cannot be chosen by its reactions.
     """
     PartFolder(request.out, name).prepare(request.resume)
     cls = part_class(request.config, name)
     batches_of(name, cls.trained_on, request.data, request.config)
+    if request.finetune is not None and cls.trained_on == "windows":
+        _start(request.finetune, name)
     if cls.encoded_by not in before:
         _encoder(name, request)
     if name != EVALUATOR and request.config.section(name).training.select_by == "reactions":
@@ -327,6 +330,11 @@ def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
     needed = list(_before(name, request))
     if not known_answers(samples):
         needed.append(EVALUATOR)
+        if len({row.pair.clip_key for row in samples.rows}) < LEAST_CLIPS:
+            raise ConfigError(
+                f"{request.data.folder}: too few validation clips to choose {name} by the FID of its reactions; choose "
+                f"by likelihood: --set {name}.training.select_by=loss"
+            )
     for each in needed:
         path = checkpoint_path(request.out, each)
         if each not in before and not path.is_file():

@@ -24,6 +24,8 @@ from trainer.reactions import Motion, embed, react
 SEED = 0
 MOST_CLIPS = 256
 """So many validation clips are enough to compare checkpoints."""
+LEAST_CLIPS = 2
+"""Without known answers: a distance between distributions needs them."""
 BATCH_SIZE = 32
 
 

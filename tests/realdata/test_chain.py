@@ -22,7 +22,7 @@ from pipeline.verify import verify
 from trainer.cli import app as train_app
 
 CPU = torch.device("cpu")
-STEPS = ["--set", "rvq.training.window_frames=20"] + [
+STEPS = ["--set", "rvq.training.window_frames=20", "--set", "masked.training.select_by=loss"] + [
     word
     for task in ("rvq", "masked", "residual", "evaluator")
     for word in ("--set", f"{task}.training.steps=2", "--set", f"{task}.training.batch_size=8")

@@ -85,7 +85,7 @@ def test_a_part_is_refused_before_anything_is_written(hero_train, data_folder, m
     assert (code, f"train rvq first: hero-train rvq {data_folder} --out {run}" in error) == (2, True)
     motions = make_data(tmp_path / "motions", videos=False)
     code, _, error = hero_train("all", motions, "--out", run, "--preset", "demo")
-    assert (code, "no videos to train masked with" in error) == (2, True)
+    assert (code, "no videos to train evaluator with" in error) == (2, True)
     assert not run.exists()
 
 
@@ -156,7 +156,7 @@ def test_settings_are_a_file_for_config(hero_train, tmp_path):
     code, out, _ = hero_train("settings", "--preset", "demo")
     assert code == 0
     assert "--preset demo --config THIS_FILE" in out.splitlines()[0]
-    assert tomllib.loads(out)["rvq"]["training"]["steps"] == 2400
+    assert tomllib.loads(out)["rvq"]["training"]["steps"] == 1800
     file = tmp_path / "settings.toml"
     file.write_text(out)
     assert load_train_config("hero", "demo", file) == load_train_config("hero", "demo")

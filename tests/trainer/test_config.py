@@ -55,7 +55,16 @@ DEMO_DIFFERS_IN = {
 
 def test_demo_differs_from_paper_in_what_it_says_and_in_lengths_and_rates_only():
     """Everything else is the paper's: losses, masking, ablations, warm-up rule, and what is not named."""
-    schedule = ("batch_size", "epochs", "steps", "lr", "warmup_steps", "milestones", "evaluate_every_steps")
+    schedule = (
+        "batch_size",
+        "epochs",
+        "steps",
+        "lr",
+        "warmup_steps",
+        "milestones",
+        "gamma",
+        "evaluate_every_steps",
+    )
     scheduled = {f"{part}.training.{name}" for part in trainable("hero") for name in schedule}
     found = {line.partition(":")[0] for line in differences(load("paper"), load("demo"))}
     assert found - scheduled == DEMO_DIFFERS_IN
@@ -163,6 +172,7 @@ def test_the_official_preset_is_the_paper_s_with_every_quirk_of_the_release() ->
         "masked.model.mask_over_padded",
         "residual.model.allow_pad_class",
         "rvq.training.milestone_delay_steps",
+        "residual.training.select_by",
         *(f"{part}.training.official_warmup" for part in ("rvq", "masked", "residual")),
     }
     sections = [config.section(part) for part in ("rvq", "masked", "residual")]

@@ -75,7 +75,7 @@ def test_a_run_samples_as_its_settings_say(whole_run):
     assert load_run(whole_run).generator.sampling.guidance_scale == 2  # of the demo preset
 
 
-def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny):
+def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny, make_data):
     """Of data whose right answers are not known, by FID, with the run's evaluator."""
     by_reactions = "masked.training.select_by=reactions"
     run = tmp_path / "run"
@@ -83,6 +83,11 @@ def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny):
     with pytest.raises(WeightsError, match=r"evaluator.*missing.*masked\.training\.select_by=loss"):
         check("masked", train_tiny.request(run, by_reactions), before=[])
     check("masked", train_tiny.request(run, by_reactions), before=["evaluator"])
+    single = TrainingSet(
+        make_data(tmp_path / "single", {"train": (40, 47, 60, 52), "val": (30,), "test": (31,)})
+    )
+    with pytest.raises(ConfigError, match=r"too few validation clips.*masked\.training\.select_by=loss"):
+        check("masked", train_tiny.request(run, by_reactions, data=single), before=["evaluator"])
     shutil.copytree(whole_run / "evaluator", run / "evaluator")
     chosen = train_tiny("masked", run, by_reactions)
     validations = [line for line in read_log(run / "masked" / "log.jsonl") if line["phase"] == "validation"]
