@@ -80,7 +80,7 @@ def check(name: str, request: Request, before: Sequence[str]) -> None:
         _start(request.finetune, name)
     if cls.encoded_by not in before:
         _encoder(name, request)
-    if name != EVALUATOR and request.config.section(name).training.select_by == "reactions":
+    if request.config.section(name).training.select_by == "reactions":
         _check_scorer(name, request, before)
 
 
@@ -191,13 +191,15 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
     if encoder is not None:
         metadata[ENCODED_BY_KEY] = identity[ENCODED_BY_KEY] = sha256_of_tensors(encoder.state_dict())
         encoder = encoder.to(request.device).eval()
+    scorer, chosen_with = _scorer(name, request)
+    identity |= chosen_with
     run = Run(
         folder=PartFolder(request.out, name),
         part=part.to(request.device),
         network=part.motion if name == EVALUATOR else part,
         batches=batches,
         encoded=None if encoder is None else EncodedMotions(encoder),
-        scorer=_scorer(name, request),
+        scorer=scorer,
         training=config.section(name).training,
         seed=config.seed,
         device=request.device,
@@ -308,24 +310,31 @@ def _trained(name: str, request: Request) -> Any:
     return load_network(checkpoint_path(request.out, name), part_class(request.config, name))[0]
 
 
-def _scorer(name: str, request: Request) -> ReactionScorer | None:
-    """What chooses the best checkpoint by the reactions of the part, with the earlier parts of the run."""
+def _scorer(name: str, request: Request) -> tuple[ReactionScorer | None, dict[str, str]]:
+    """What chooses the best checkpoint by the reactions of the part, with the earlier parts of the run.
+
+    Returns also the content of what it generates and scores with, by name; None and nothing where the loss chooses.
+    """
     if request.config.section(name).training.select_by == "loss":
-        return None
-    cls = generator_class(request.config.generator)
-    earlier = {each: _trained(each, request) for each in _before(name, request)}
+        return None, {}
+    cls, sampling = generator_class(request.config.generator), request.config.sampling
+    earlier = {each: _trained(each, request).to(request.device) for each in _before(name, request)}
     samples = request.data.validation(request.config.selection).with_video().long_enough()
-    evaluator = None
+    used, evaluator = dict(earlier), None
     if not known_answers(samples):
-        evaluator = load_evaluator(request.out)[0].to(request.device).eval()
-    sampling = cls.sampling_settings()
-    return ReactionScorer(
+        evaluator = used[EVALUATOR] = load_evaluator(request.out)[0].to(request.device).eval()
+    scorer = ReactionScorer(
         lambda part: cls({**earlier, name: part}, sampling), samples, evaluator, request.device
     )
+    return scorer, {
+        f"chosen_with_{each}": sha256_of_tensors(part.state_dict()) for each, part in used.items()
+    }
 
 
 def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
     """Refuse to choose by reactions where they cannot be generated, or not be scored."""
+    if name == EVALUATOR or part_class(request.config, name).trained_on == "windows":
+        raise ConfigError(f"{name}.training.select_by: {name} makes no reactions; only loss can choose it")
     samples = request.data.validation(request.config.selection).with_video().long_enough()
     needed = list(_before(name, request))
     if not known_answers(samples):

@@ -14,6 +14,7 @@ from hero_core.models.tokenizers.rvq import RvqTokenizer
 from hero_core.runs import ENCODED_BY_KEY, generator_of, load_evaluator, load_run
 from hero_core.storage import read_json, sha256_of_file, write_json
 from hero_core.training_set import TrainingSet
+from trainer import runs
 from trainer.folder import PartFolder, settings_for
 from trainer.log import read_log
 from trainer.runs import check, take_part
@@ -75,7 +76,7 @@ def test_a_run_samples_as_its_settings_say(whole_run):
     assert load_run(whole_run).generator.sampling.guidance_scale == 2  # of the demo preset
 
 
-def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny, make_data):
+def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny, make_data, monkeypatch):
     """Of data whose right answers are not known, by FID, with the run's evaluator."""
     by_reactions = "masked.training.select_by=reactions"
     run = tmp_path / "run"
@@ -89,12 +90,40 @@ def test_a_part_is_chosen_by_what_it_generates(tmp_path, whole_run, train_tiny, 
     with pytest.raises(ConfigError, match=r"too few validation clips.*masked\.training\.select_by=loss"):
         check("masked", train_tiny.request(run, by_reactions, data=single), before=["evaluator"])
     shutil.copytree(whole_run / "evaluator", run / "evaluator")
-    chosen = train_tiny("masked", run, by_reactions)
+    made = []
+    scorer = runs.ReactionScorer
+
+    def keep(generator_of, *others):
+        made.append(generator_of)
+        return scorer(generator_of, *others)
+
+    monkeypatch.setattr(runs, "ReactionScorer", keep)
+    chosen = train_tiny("masked", run, by_reactions, "sampling.guidance_scale=3")
+    sampling = made[0](best(run, "masked", MaskedTransformer)).sampling
+    assert sampling.guidance_scale == 3  # reactions are made as the run will make them
     validations = [line for line in read_log(run / "masked" / "log.jsonl") if line["phase"] == "validation"]
     assert [line["step"] for line in validations] == [4, 7]
     assert chosen.value == min(line["fid"] for line in validations)
     assert read_json(run / "masked" / "run.json")["best"]["metric"] == "fid"
     assert all("total" in line for line in validations)  # the likelihood stays in the log
+
+
+def test_what_chooses_must_stay_the_same(tmp_path, whole_run, train_tiny):
+    by_reactions = "masked.training.select_by=reactions"
+    run = tmp_path / "run"
+    for name in ("rvq", "evaluator"):
+        shutil.copytree(whole_run / name, run / name)
+    train_tiny("masked", run, by_reactions, kill_at=5)
+    shutil.rmtree(run / "evaluator")
+    train_tiny("evaluator", run, "seed=5")
+    with pytest.raises(ConfigError, match="chosen_with_evaluator"):
+        train_tiny("masked", run, by_reactions, resume=True)
+
+
+@pytest.mark.parametrize("name", ["rvq", "evaluator"])
+def test_what_makes_no_reactions_is_not_chosen_by_them(tmp_path, train_tiny, name):
+    with pytest.raises(ConfigError, match=f"{name} makes no reactions"):
+        check(name, train_tiny.request(tmp_path, f"{name}.training.select_by=reactions"), before=[])
 
 
 def test_frame_time_follows_the_data_where_the_settings_leave_it_to_them(tiny_config):
