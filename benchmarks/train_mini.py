@@ -15,10 +15,9 @@ import math
 import sys
 import tempfile
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -31,16 +30,15 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from benchmarks.mini_clips import DecodedClips, Example, MixedPictures, Rendered, WholeClips, render_clip
-from benchmarks.mini_scores import Watched, clip_scores, frame_scores, owner
+from benchmarks.mini_scores import Watched, clip_scores, frame_scores
 from benchmarks.muon import Muon
+from benchmarks.sight_probe import SHOWN, SightProbe, Sights
 from hero_core.config import Config
 from hero_core.minivimo.interactions import INTERACTIONS
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
 from hero_core.progress import Progress
 from hero_core.storage import write_bytes, write_json
 from pipeline.decode.transforms import normalise
-from pipeline.minivimo import sample_clip
-from pipeline.minivimo.sight import SIGHT_FIELDS, sight
 
 TOWER = TcClipConfig(image_size=112, width=128, layers=4, heads=2, context_tokens=32)
 MIXED = TOWER.model_copy(update={"frames": 4, "context_tokens": 8})
@@ -50,29 +48,6 @@ FIRST_DATA_SEED = 1_000_000
 
 FIRST_CLIPS = 64
 """Clips whose patches a new tower is made for, and whose features are given unit deviation."""
-
-_SCALE_CLIPS = 16 * len(INTERACTIONS)
-_SCALE_TIMES = 12
-_SMOOTH_BELOW = 0.1
-
-PLAIN: dict[str, float] = {
-    "face_slant": 0.5,
-    "face_smile": 0.5,
-    "bow": 0.4,
-    "left_hand_up": -0.3,
-    "right_hand_up": -0.3,
-    "left_hand_size": 0.25,
-    "right_hand_size": 0.25,
-}
-"""Fields of a person that are near zero in most frames, and from where on one plainly sees an angry face, a raised
-hand and so on: as yes or no they are learned far sooner than as numbers."""
-
-_MOST_UPWEIGHTED = 15.0
-_PLAIN_COLUMNS = [SIGHT_FIELDS.index(field) for field in PLAIN]
-_PERSON_SHOWN = SIGHT_FIELDS.index("person_shown")
-
-_SHOWN = torch.tensor([field.endswith("_shown") for field in SIGHT_FIELDS])
-_OWNER = torch.tensor([owner(field) for field in SIGHT_FIELDS])
 
 
 class Stage(Config):
@@ -138,88 +113,6 @@ class MiniTraining(Config):
     def scored_seed(self) -> int:
         """MiniViMo seed of the clips that score the result."""
         return self.train_seed + 2
-
-
-@dataclass(frozen=True)
-class Sights:
-    """What single frames of many clips show, to scale the losses by.
-
-    Attributes:
-        deviations: ``(fields,)`` how much each number varies where its thing or person is shown; 1 for ``_shown``.
-        rarity: ``(fields,)`` frames that do not show something for each that does; 1 for numbers.
-        plain_rarity: ``(plain,)`` the same of what is plain to see.
-    """
-
-    deviations: Tensor
-    rarity: Tensor
-    plain_rarity: Tensor
-
-    @classmethod
-    def of(cls, data_seed: int) -> Self:
-        """Those of some clips of a seed."""
-        plans = [sample_clip(data_seed, index) for index in range(_SCALE_CLIPS)]
-        shares = np.linspace(0, 1, _SCALE_TIMES)
-        frames = [sight(plan, share * plan.duration_seconds) for plan in plans for share in shares]
-        seen = torch.from_numpy(np.stack(frames))  # (n, fields)
-        deviations = [
-            1.0 if field.endswith("_shown") else float(seen[seen[:, owner(field)] > 0.5, column].std())
-            for column, field in enumerate(SIGHT_FIELDS)
-        ]
-        rarity = torch.where(_SHOWN, _rarity(seen), 1.0)
-        return cls(torch.tensor(deviations), rarity, _rarity(plain_to_see(seen)))
-
-
-def _rarity(shown: Tensor) -> Tensor:
-    shares = shown.clamp(0, 1).mean(dim=0)
-    return ((1 - shares) / shares).clamp(1, _MOST_UPWEIGHTED)
-
-
-def plain_to_see(truth: Tensor) -> Tensor:
-    """``(n, fields)`` of ``sight`` to ``(n, plain)``, 1 where a field of a shown person is above :data:`PLAIN`."""
-    above = truth[:, _PLAIN_COLUMNS] > torch.tensor(list(PLAIN.values()))
-    return (above & (truth[:, [_PERSON_SHOWN]] > 0.5)).float()
-
-
-class SightProbe(nn.Module):
-    """Linear questions to the feature of a frame: one for each field of ``sight``, and one for each that is plain.
-
-    Numbers are told in units of the square root of their deviation, so that what varies little (a face, a hand)
-    counts, and still less than where things are, which has to be seen first.
-    """
-
-    def __init__(self, feature_dim: int, sights: Sights) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.zeros(feature_dim, len(SIGHT_FIELDS)))
-        self.bias = nn.Parameter(torch.zeros(len(SIGHT_FIELDS)))
-        self.plain_weight = nn.Parameter(torch.zeros(feature_dim, len(PLAIN)))
-        self.plain_bias = nn.Parameter(torch.zeros(len(PLAIN)))
-        self.sights = sights
-        self.scales = sights.deviations.sqrt()
-
-    def forward(self, features: Tensor) -> Tensor:
-        """``(n, d)`` to ``(n, fields)``: logits of what is shown, numbers in ``scales``."""
-        answers: Tensor = features @ self.weight + self.bias
-        return answers
-
-    def losses(self, features: Tensor, truth: Tensor, absent_weight: float, balanced: bool) -> Tensor:
-        """``(fields,)`` from ``(n, d)`` and ``(n, fields)``: cross-entropy of what is shown, smooth L1 of numbers."""
-        answers = self(features)
-        shown = _cross_entropy(answers, truth.clamp(0, 1), self.sights.rarity if balanced else None)
-        numbers = F.smooth_l1_loss(answers, truth / self.scales, reduction="none", beta=_SMOOTH_BELOW)
-        there = _SHOWN | (truth[:, _OWNER] > 0.5)  # (n, fields)
-        weights = absent_weight + (1 - absent_weight) * there.float()
-        return (weights * torch.where(_SHOWN, shown, numbers)).sum(dim=0) / weights.sum(dim=0)
-
-    def plain_losses(self, features: Tensor, truth: Tensor) -> Tensor:
-        """``(plain,)`` cross-entropies of what is plain to see, rare things weighted up."""
-        answers = features @ self.plain_weight + self.plain_bias
-        return _cross_entropy(answers, plain_to_see(truth), self.sights.plain_rarity).mean(dim=0)
-
-
-def _cross_entropy(logits: Tensor, truth: Tensor, rarity: Tensor | None) -> Tensor:
-    """``(n, k)``; with ``rarity`` ``(k,)``, what is rare counts by its square root more, what is common less."""
-    losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=rarity)
-    return losses if rarity is None else losses / rarity.sqrt()
 
 
 def train_mini_encoder(training: MiniTraining, out: Path, workers: int, report: Progress) -> None:
@@ -292,7 +185,7 @@ def train_stage(
             optimiser.step()
             scheduler.step()
         if step % 50 == 0:
-            shown, numbers = losses[_SHOWN].mean(), losses[~_SHOWN].mean()
+            shown, numbers = losses[SHOWN].mean(), losses[~SHOWN].mean()
             note = f"stage {number + 1}, {stage.frames} frames: shown {shown:.3f}, numbers {numbers:.3f}"
             report(step, stage.steps, note)
 
