@@ -19,7 +19,7 @@ from pipeline.minivimo import sample_clip, write_minivimo
 from pipeline.minivimo.write import video_path
 from pipeline.react import Reactor
 
-SEED, CLIPS = 2, 15
+SEED, CLIPS = 2, 25
 SHOWN = ("lion_charges", "throw_ball", "car_comes")
 COLUMNS = 6
 

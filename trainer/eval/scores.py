@@ -121,6 +121,8 @@ def over_clips(
 ) -> dict[str, Band]:
     """How far the metrics of one repeat depend on which clips are in the split: intervals by bootstrap.
 
+    All of them are distances, so no interval reaches below 0.
+
     Args:
         repeat, real, rows, config: as of :func:`score`.
         clips: of every pair of the split; pairs of a clip are resampled together.
@@ -148,7 +150,7 @@ def over_clips(
             config.bootstrap,
             rng,
         )
-    return bands
+    return {name: Band(max(band.low, 0.0), band.high) for name, band in bands.items()}
 
 
 def pose_errors(real: Sequence[Motion], rebuilt: Sequence[Motion]) -> list[NDArray[np.float64]]:

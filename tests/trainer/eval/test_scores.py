@@ -62,6 +62,14 @@ def test_intervals_over_clips_hold_the_metrics_and_shrink_with_more_clips(rng):
     assert many["multimodality"].low < scores["multimodality"] * 1.3
 
 
+def test_no_interval_of_a_distance_reaches_below_zero(rng):
+    real = rng.normal(size=(30, 6))
+    close = Repeat(Embedded([], rng.permutation(real)), np.arange(0), np.empty((0, 2, 6)), rng)
+    rows = np.arange(30)
+    fid = over_clips(close, Embedded([], real), rows, range(30), CONFIG)["fid"]
+    assert fid.low == 0.0 < fid.high
+
+
 def test_the_round_trip_of_equal_motions_has_no_error(rng, data):
     motions = [sample.motion[:8] for sample in data.held_out("test")]
     real = Embedded(motions, rng.normal(size=(len(motions), 3)))
