@@ -14,7 +14,7 @@ from pipeline.decode.sampling import segment_centres
 from pipeline.decode.transforms import resize_frame
 from pipeline.decode.video import decode_clip, write_mp4
 from pipeline.minivimo import ClipPlan, render_frames, sample_clip
-from pipeline.minivimo.sight import sight
+from pipeline.minivimo.sight import places, sight
 
 _BEFORE_EVENT_SECONDS = 0.6
 _RECODED_SHARE = 0.6
@@ -29,10 +29,12 @@ class Example(NamedTuple):
     Attributes:
         frames: ``(t, h, w, 3)`` uint8 RGB.
         sight: ``(t, fields)`` float32, as ``sight`` has them.
+        places: ``(t, kinds, 2)`` float32, as ``places`` has them.
     """
 
     frames: Any
     sight: Any
+    places: Any
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class Rendered:
 
     def example(self) -> Example:
         """The frames, and what each of them shows."""
-        return Example(self.frames, np.stack([sight(self.plan, float(time)) for time in self.times_seconds]))
+        times = [float(time) for time in self.times_seconds]
+        seen = np.stack([sight(self.plan, time) for time in times])
+        return Example(self.frames, seen, np.stack([places(self.plan, time) for time in times]))
 
 
 def render_clip(data_seed: int, index: int, size: int, count: int | None = None) -> Rendered:
@@ -108,11 +112,9 @@ class MixedPictures(IterableDataset[Example]):
     def __iter__(self) -> Iterator[Example]:
         """Yield examples; of several workers, each renders its own clips."""
         rng = np.random.default_rng([self.data_seed, self.first])
-        store: list[tuple[NDArray[np.uint8], NDArray[np.float32]]] = []
-        for clips, index in enumerate(_own_indices(self.first), start=1):
-            store.extend(
-                zip(*render_clip(self.data_seed, index, self.size, _PICTURES).example(), strict=True)
-            )
+        store: list[tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]] = []
+        for clips, clip in enumerate(_own_indices(self.first), start=1):
+            store.extend(zip(*render_clip(self.data_seed, clip, self.size, _PICTURES).example(), strict=True))
             while len(store) > _STORED_PICTURES:
                 store[int(rng.integers(len(store)))] = store[-1]
                 store.pop()
@@ -120,8 +122,8 @@ class MixedPictures(IterableDataset[Example]):
                 continue
             for _ in range(_REPEATS * _PICTURES // self.together):
                 picked = rng.choice(len(store), self.together, replace=False)
-                frames, sights = zip(*(store[int(place)] for place in picked), strict=True)
-                yield Example(np.stack(frames), np.stack(sights))
+                columns = zip(*(store[int(index)] for index in picked), strict=True)
+                yield Example(*(np.stack(column) for column in columns))
 
 
 class DecodedClips(Dataset[Rendered]):

@@ -13,21 +13,24 @@ from hero_core.minivimo.interactions import INTERACTIONS
 from pipeline.minivimo import sample_clip
 from pipeline.minivimo.sight import SIGHT_FIELDS, sight
 
-PLAIN: dict[str, float] = {
-    "face_slant": 0.5,
-    "face_smile": 0.5,
-    "bow": 0.4,
-    "left_hand_up": -0.3,
-    "right_hand_up": -0.3,
-    "left_hand_size": 0.25,
-    "right_hand_size": 0.25,
-}
-"""Fields of a person that are near zero in most frames, and from where on one plainly sees an angry face, a raised
-hand and so on: as yes or no they are learned far sooner than as numbers."""
+PLAIN: tuple[tuple[str, float], ...] = (
+    ("face_slant", 0.5),
+    ("face_smile", 0.5),
+    ("bow", 0.4),
+    ("left_hand_up", -0.3),
+    ("right_hand_up", -0.3),
+    ("left_hand_size", 0.25),
+    ("right_hand_size", 0.25),
+    *((f"{kind}_size", size) for kind, size in (("ball", 0.2), ("bird", 0.4), ("car", 0.5), ("dog", 0.3))),
+    *((f"{kind}_x", x) for kind in ("ball", "bird", "car", "dog") for x in (-0.35, 0.0, 0.35)),
+)
+"""Fields, and from where on one plainly sees an angry face, a raised hand, a ball on the right and so on: as yes or no
+they are learned far sooner than as numbers."""
 
 _MOST_UPWEIGHTED = 15.0
-_PLAIN_COLUMNS = [SIGHT_FIELDS.index(field) for field in PLAIN]
-_PERSON_SHOWN = SIGHT_FIELDS.index("person_shown")
+_PLAIN_COLUMNS = [SIGHT_FIELDS.index(field) for field, _ in PLAIN]
+_PLAIN_OWNERS = [owner(field) for field, _ in PLAIN]
+_PLAIN_FROM = torch.tensor([least for _, least in PLAIN])
 
 _SCALE_CLIPS = 16 * len(INTERACTIONS)
 _SCALE_TIMES = 12
@@ -71,9 +74,8 @@ def _rarity(shown: Tensor) -> Tensor:
 
 
 def plain_to_see(truth: Tensor) -> Tensor:
-    """``(n, fields)`` of ``sight`` to ``(n, plain)``, 1 where a field of a shown person is above :data:`PLAIN`."""
-    above = truth[:, _PLAIN_COLUMNS] > torch.tensor(list(PLAIN.values()))
-    return (above & (truth[:, [_PERSON_SHOWN]] > 0.5)).float()
+    """``(n, fields)`` of ``sight`` to ``(n, plain)``, 1 where a field of what is shown is above :data:`PLAIN`."""
+    return ((truth[:, _PLAIN_COLUMNS] > _PLAIN_FROM) & (truth[:, _PLAIN_OWNERS] > 0.5)).float()
 
 
 class SightProbe(nn.Module):
@@ -97,10 +99,10 @@ class SightProbe(nn.Module):
         answers: Tensor = features @ self.weight + self.bias
         return answers
 
-    def losses(self, features: Tensor, truth: Tensor, absent_weight: float, balanced: bool) -> Tensor:
+    def losses(self, features: Tensor, truth: Tensor, absent_weight: float) -> Tensor:
         """``(fields,)`` from ``(n, d)`` and ``(n, fields)``: cross-entropy of what is shown, smooth L1 of numbers."""
         answers = self(features)
-        shown = _cross_entropy(answers, truth.clamp(0, 1), self.sights.rarity if balanced else None)
+        shown = _cross_entropy(answers, truth.clamp(0, 1), self.sights.rarity)
         numbers = F.smooth_l1_loss(answers, truth / self.scales, reduction="none", beta=_SMOOTH_BELOW)
         there = SHOWN | (truth[:, _OWNER] > 0.5)  # (n, fields)
         weights = absent_weight + (1 - absent_weight) * there.float()
@@ -112,7 +114,7 @@ class SightProbe(nn.Module):
         return _cross_entropy(answers, plain_to_see(truth), self.sights.plain_rarity).mean(dim=0)
 
 
-def _cross_entropy(logits: Tensor, truth: Tensor, rarity: Tensor | None) -> Tensor:
-    """``(n, k)``; with ``rarity`` ``(k,)``, what is rare counts by its square root more, what is common less."""
+def _cross_entropy(logits: Tensor, truth: Tensor, rarity: Tensor) -> Tensor:
+    """``(n, k)``; by ``rarity (k,)``, what is rare counts by its square root more, what is common less."""
     losses = F.binary_cross_entropy_with_logits(logits, truth, reduction="none", pos_weight=rarity)
-    return losses if rarity is None else losses / rarity.sqrt()
+    return losses / rarity.sqrt()

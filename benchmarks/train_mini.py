@@ -2,9 +2,9 @@
 
     python -m benchmarks.train_mini --out pipeline/weights
 
-It writes ``mini.safetensors`` (float16) and ``mini.json``. A linear probe, thrown away afterwards, asks the feature
-of every frame what this frame shows (``sight``): who and what is there, where, how near, which face, pose and light;
-from the second stage on also, yes or no, which of them are plain to see.
+It writes ``mini.safetensors`` (float16) and ``mini.json``. Linear probes, thrown away afterwards, ask the feature of
+every frame what this frame shows (``sight``): who and what is there, where, how near, which face, pose and light, in
+numbers and, of what is plain to see, as yes or no; and ask its patches which of them shows each thing, face and hand.
 What a clip is about, which reaction fits, on which side and when, is never asked. First the tower sees single
 pictures of different clips, then clips as they are sampled for features. The scores are taken on other clips, which
 went through an mp4 file and the pipeline's decoder.
@@ -32,6 +32,7 @@ from torch.utils.data import DataLoader
 from benchmarks.mini_clips import DecodedClips, Example, MixedPictures, Rendered, WholeClips, render_clip
 from benchmarks.mini_scores import Watched, clip_scores, frame_scores
 from benchmarks.muon import Muon
+from benchmarks.place_probe import PlaceProbe
 from benchmarks.sight_probe import SHOWN, SightProbe, Sights
 from hero_core.config import Config
 from hero_core.minivimo.interactions import INTERACTIONS
@@ -59,16 +60,12 @@ class Stage(Config):
         steps: batches.
         first_clip: index of the first clip it is shown; every stage has clips of its own.
         rate_factor: on both learning rates.
-        plain_weight: of the losses of what is plain to see.
-        balanced: what few frames show counts as much as what many show.
     """
 
     frames: Literal["mixed", "clip"]
     steps: int = Field(ge=1)
     first_clip: int = Field(default=0, ge=0)
     rate_factor: float = Field(default=1.0, gt=0)
-    plain_weight: float = Field(default=0.0, ge=0)
-    balanced: bool = False
 
 
 class MiniTraining(Config):
@@ -84,11 +81,8 @@ class MiniTraining(Config):
 
     seed: int = Field(default=0, ge=0)
     stages: tuple[Stage, ...] = (
-        Stage(frames="mixed", steps=2200),
-        Stage(
-            frames="mixed", steps=1800, first_clip=8_000_000, rate_factor=0.7, plain_weight=2, balanced=True
-        ),
-        Stage(frames="clip", steps=120, first_clip=9_000_000, rate_factor=0.2, plain_weight=2, balanced=True),
+        Stage(frames="mixed", steps=7000),
+        Stage(frames="clip", steps=300, first_clip=9_000_000, rate_factor=0.2),
     )
     batch_frames: int = Field(default=64, ge=TOWER.frames)
     absent_weight: float = Field(default=0.1, ge=0, le=1)
@@ -118,10 +112,32 @@ class MiniTraining(Config):
 def train_mini_encoder(training: MiniTraining, out: Path, workers: int, report: Progress) -> None:
     """Train, score, and write ``out/mini.safetensors`` and ``out/mini.json``."""
     tower = new_tower(training)
-    probe = SightProbe(TOWER.out_dim, Sights.of(training.train_seed))
+    probes = Probes(Sights.of(training.train_seed), training.absent_weight)
     for number in range(len(training.stages)):
-        train_stage(tower, probe, number, training, workers, report)
+        train_stage(tower, probes, number, training, workers, report)
     finish(tower, training, out, workers, report)
+
+
+class Probes(nn.Module):
+    """All that frames are asked while the tower learns."""
+
+    def __init__(self, sights: Sights, absent_weight: float) -> None:
+        super().__init__()
+        self.absent_weight = absent_weight
+        self.sight = SightProbe(TOWER.out_dim, sights)
+        self.places = PlaceProbe(TOWER.width, TOWER.image_size // TOWER.patch_size)
+
+    def losses(self, tower: TcClip, example: Example) -> tuple[Tensor, Tensor, Tensor]:
+        """Of every field of ``sight``, of what is plain to see, and of where things are."""
+        *_, before_last, last = tower.layers(_video(example.frames.numpy()))
+        assert before_last.patches is not None
+        features = tower.project(last.class_tokens).flatten(0, 1)  # (n, d)
+        truth = example.sight.flatten(0, 1)
+        return (
+            self.sight.losses(features, truth, self.absent_weight),
+            self.sight.plain_losses(features, truth),
+            self.places.losses(before_last.patches.flatten(0, 1), example.places.flatten(0, 1)),
+        )
 
 
 def new_tower(training: MiniTraining) -> TcClip:
@@ -164,30 +180,25 @@ def _waves() -> Tensor:
 
 
 def train_stage(
-    tower: TcClip, probe: SightProbe, number: int, training: MiniTraining, workers: int, report: Progress
+    tower: TcClip, probes: Probes, number: int, training: MiniTraining, workers: int, report: Progress
 ) -> None:
-    """Train tower and probe through stage ``number``, in place."""
+    """Train tower and probes through stage ``number``, in place."""
     stage = training.stages[number]
     student = _sharing_weights(tower, MIXED if stage.frames == "mixed" else TOWER)
-    optimisers, schedulers = _optimisers(student, probe, stage, training)
+    optimisers, schedulers = _optimisers(student, probes, stage, training)
     for step, example in enumerate(islice(_batches(number, training, workers), stage.steps), start=1):
-        features = student(_video(example.frames.numpy())).flatten(0, 1)  # (n, d)
-        truth = example.sight.flatten(0, 1)
-        losses = probe.losses(features, truth, training.absent_weight, stage.balanced)
-        total = losses.sum()
-        if stage.plain_weight:
-            total = total + stage.plain_weight * probe.plain_losses(features, truth).sum()
+        fields, plain, places = probes.losses(student, example)
         for optimiser in optimisers:
             optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_([*student.parameters(), *probe.parameters()], 5.0)
+        (fields.sum() + plain.sum() + places.sum()).backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_([*student.parameters(), *probes.parameters()], 5.0)
         for optimiser, scheduler in zip(optimisers, schedulers, strict=True):
             optimiser.step()
             scheduler.step()
         if step % 50 == 0:
-            shown, numbers = losses[SHOWN].mean(), losses[~SHOWN].mean()
-            note = f"stage {number + 1}, {stage.frames} frames: shown {shown:.3f}, numbers {numbers:.3f}"
-            report(step, stage.steps, note)
+            told = {"shown": fields[SHOWN], "numbers": fields[~SHOWN], "plain": plain, "places": places}
+            means = ", ".join(f"{name} {losses.mean():.3f}" for name, losses in told.items())
+            report(step, stage.steps, f"stage {number + 1}, {stage.frames} frames: {means}")
 
 
 def _batches(number: int, training: MiniTraining, workers: int) -> Iterable[Example]:
@@ -210,11 +221,11 @@ def _sharing_weights(tower: TcClip, config: TcClipConfig) -> TcClip:
 
 
 def _optimisers(
-    tower: TcClip, probe: SightProbe, stage: Stage, training: MiniTraining
+    tower: TcClip, probes: Probes, stage: Stage, training: MiniTraining
 ) -> tuple[list[torch.optim.Optimizer], list[torch.optim.lr_scheduler.LRScheduler]]:
     matrices = [p for name, p in tower.named_parameters() if "resblocks" in name and p.ndim == 2]
     ids = {id(p) for p in matrices}
-    rest = [p for p in (*tower.parameters(), *probe.parameters()) if id(p) not in ids]
+    rest = [p for p in (*tower.parameters(), *probes.parameters()) if id(p) not in ids]
     rates = training.matrix_learning_rate * stage.rate_factor, training.learning_rate * stage.rate_factor
     decay = training.weight_decay
     optimisers: list[torch.optim.Optimizer] = [

@@ -82,9 +82,20 @@ def crop(seed: int, epoch: int, index: int, frames: int) -> Span:
     uniform. Drawn anew every epoch, unlike in the official release, whose batches are frozen.
     """
     rng = np.random.default_rng([_CROP, seed, epoch, index])
-    shorter = rng.random() < SHORTER_PROBABILITY
-    length = max(FRAMES_PER_TOKEN, whole_tokens(frames) - FRAMES_PER_TOKEN * shorter)
+    length = _crop_lengths(frames)[int(rng.random() < SHORTER_PROBABILITY)]
     return Span(int(rng.integers(frames - length + 1)), length)
+
+
+def possible_crops(frames: int) -> list[Span]:
+    """Everything that :func:`crop` can be; :func:`whole` comes first."""
+    lengths = dict.fromkeys(_crop_lengths(frames))
+    return [Span(start, length) for length in lengths for start in range(frames - length + 1)]
+
+
+def _crop_lengths(frames: int) -> tuple[int, int]:
+    """The usual one, and the shorter one."""
+    usual = whole_tokens(frames)
+    return usual, max(FRAMES_PER_TOKEN, usual - FRAMES_PER_TOKEN)
 
 
 @dataclass(frozen=True)

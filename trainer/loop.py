@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.utils import deterministic
 
 from hero_core.errors import ConfigError, HeroError
 from hero_core.models.base import Batch
@@ -105,16 +106,20 @@ class Run:
 def reproducible(seed: int, device: torch.device) -> Iterator[None]:
     """Seed the global generators, which initial weights and dropout use, and compute deterministically on CPU.
 
-    The caller's generators and setting come back afterwards.
+    The caller's generators and settings come back afterwards.
     """
     before = torch.are_deterministic_algorithms_enabled()
+    memory: Any = deterministic  # its type stubs lack the setting
+    filled = memory.fill_uninitialized_memory
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(before or device.type == "cpu")
+        memory.fill_uninitialized_memory = False  # nothing here reads what it has not written
         try:
             yield
         finally:
             torch.use_deterministic_algorithms(before)
+            memory.fill_uninitialized_memory = filled
 
 
 def train(run: Run, report: Progress) -> Best:
@@ -159,7 +164,11 @@ def train(run: Run, report: Progress) -> Best:
 def _begin(run: Run) -> TrainingState:
     settings = run.training
     optimizer = torch.optim.AdamW(
-        _weights(run.part), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
+        _weights(run.part),
+        lr=settings.lr,
+        betas=settings.betas,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
     rng = torch.Generator(run.device).manual_seed(run.seed)
     state = TrainingState(run.part, optimizer, rng, run.device)

@@ -27,7 +27,7 @@ from hero_core.runs import (
 from hero_core.training_set import TrainingSet
 from trainer.batches import Batches, batches_of
 from trainer.config import TrainConfig
-from trainer.encoded import EncodedMotions
+from trainer.encoded import EncodedMotions, MotionOf, motions_by_key
 from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
 from trainer.loop import Run, reproducible, train
@@ -198,7 +198,7 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
         part=part.to(request.device),
         network=part.motion if name == EVALUATOR else part,
         batches=batches,
-        encoded=None if encoder is None else EncodedMotions(encoder),
+        encoded=None if encoder is None else EncodedMotions(encoder, _motions(data, config)),
         scorer=scorer,
         training=config.section(name).training,
         seed=config.seed,
@@ -208,6 +208,10 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
         tensorboard=config.tensorboard,
     )
     return run, config
+
+
+def _motions(data: TrainingSet, config: TrainConfig) -> MotionOf:
+    return motions_by_key(data.train(config.selection), data.validation(config.selection))
 
 
 def _build(name: str, request: Request, batches: Batches, encoder: Any) -> Any:

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from hero_core.models.dropout import Dropout
 from hero_core.models.rotary import Rotation
 
 
@@ -21,7 +23,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.heads = heads
-        self.dropout = dropout
+        self.dropout = Dropout(dropout)
         self.query = nn.Linear(width, width)
         self.key = nn.Linear(width, width)
         self.value = nn.Linear(width, width)
@@ -45,15 +47,19 @@ class Attention(nn.Module):
         query, key = self._split(self.query(queries)), self._split(self.key(context))
         if clock is not None:
             query, key = clock.queries(query), clock.keys(key)
-        gathered = F.scaled_dot_product_attention(
-            query,
-            key,
-            self._split(self.value(context)),
-            attn_mask=mask,
-            dropout_p=self.dropout if self.training else 0.0,
-        )  # (b, h, n, d/h)
+        gathered = self._gather(query, key, self._split(self.value(context)), mask)  # (b, h, n, d/h)
         joined: Tensor = self.out(gathered.transpose(1, 2).flatten(2))  # (b, n, d)
         return joined
+
+    def _gather(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+        p = self.dropout.p if self.training else 0.0
+        if p == 0 or query.device.type != "cpu":
+            return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=p)
+        # No fused kernel has dropout on a CPU; by hand, the masks are cheap ones.
+        logits = query @ key.mT * query.shape[-1] ** -0.5  # (b, h, n, t)
+        weights = (logits if mask is None else logits.masked_fill(~mask, -torch.inf)).softmax(dim=-1)
+        gathered: Tensor = self.dropout(weights) @ value
+        return gathered
 
     def _split(self, x: Tensor) -> Tensor:
         batch, size, width = x.shape
@@ -67,6 +73,6 @@ class FeedForward(nn.Sequential):
         super().__init__(
             nn.Linear(width, hidden_width),
             nn.GELU(),
-            nn.Dropout(hidden_dropout),
+            Dropout(hidden_dropout),
             nn.Linear(hidden_width, width),
         )

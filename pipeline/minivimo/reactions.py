@@ -123,9 +123,10 @@ def _block(style: Style, left: bool) -> Choreography:
 
 
 def _crouch_and_pet(style: Style, left: bool) -> Choreography:
-    patting, knee = _shifted((0.08, -0.26, 0.40), style), (-0.02, -0.36, 0.20)
+    patting, knee = _shifted((0.15, -0.24, 0.40), style), (-0.04, -0.38, 0.14)
     low = replace(style.rest, y=-0.41 * style.size, z=-0.06, pitch=34.0, nod=-8.0, left=patting, right=knee)
-    low = low if left else _hands_swapped(low)
+    lean = 1 if left else -1  # towards the animal
+    low = replace(low if left else _hands_swapped(low), twist=18.0 * lean, roll=-6.0 * lean)
     rise, hold = 0.72 * style.tempo, style.hold_seconds + 0.9
     hand = (LEFT_HAND if left else RIGHT_HAND).start
     rhythm = Rhythm(hand + 1, 0.8 * rise, rise + hold, 0.045, style.rate_hz)

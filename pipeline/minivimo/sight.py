@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.minivimo.plan import ClipPlan
 from pipeline.minivimo.scenes import view_at
-from pipeline.minivimo.view import Figure, Thing, ThingKind, View
+from pipeline.minivimo.view import Figure, Point, Thing, ThingKind, View
 
 _PERSON_FIELDS = (
     "person_shown",
@@ -32,6 +32,10 @@ SIGHT_FIELDS: tuple[str, ...] = (
     "burst_shown",
 )
 
+PLACES: tuple[str, ...] = (*_KINDS, "face", "left_hand", "right_hand")
+"""What `places` finds in the picture."""
+
+_EYES_UP = 0.865  # of a figure's height
 _HAND_REACH = 0.36  # of a figure's height, an arm's length
 _LARGEST_HAND = 4.0  # times its usual size
 
@@ -54,6 +58,23 @@ def sight(plan: ClipPlan, time_seconds: float) -> NDArray[np.float32]:
         max((1 - burst.age for burst in view.bursts), default=0.0),
     ]
     return np.array(values, np.float32)
+
+
+def places(plan: ClipPlan, time_seconds: float) -> NDArray[np.float32]:
+    """(len(PLACES), 2) where the middle of each is in the frame at `time_seconds`, NaN where it is not in the picture.
+
+    x and y count as in `sight`.
+    """
+    view = view_at(plan, time_seconds)
+    found: dict[str, Point] = {thing.kind: thing.middle for thing in reversed(view.things)}
+    if (person := view.person) is not None:
+        bowed = 0.3 * person.bow * person.height
+        found["face"] = (person.x, person.feet_y - _EYES_UP * person.height + bowed)
+        found["left_hand"], found["right_hand"] = person.hand_position(0), person.hand_position(1)
+    points = np.array([found.get(name, (np.nan, np.nan)) for name in PLACES]) * (1 / plan.half_width, 2)
+    points[:, 1] -= 1
+    points[(np.abs(points) > 1).any(axis=1)] = np.nan
+    return points.astype(np.float32)
 
 
 def _person(person: Figure | None, half_width: float) -> list[float]:

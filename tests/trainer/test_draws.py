@@ -5,7 +5,7 @@ import pytest
 
 from hero_core.errors import InputError
 from hero_core.motion.format import FRAMES_PER_TOKEN
-from trainer.draws import Crops, Order, Span, Windows, crop, epoch_order, whole
+from trainer.draws import Crops, Order, Span, Windows, crop, epoch_order, possible_crops, whole
 
 
 def test_epoch_order_is_a_permutation_that_depends_on_seed_and_epoch_only():
@@ -55,6 +55,14 @@ def test_every_window_has_one_number():
 def test_no_motion_is_long_enough():
     with pytest.raises(InputError, match="window_frames"):
         Windows((3, 2), 4)
+
+
+@pytest.mark.parametrize("frames", [4, 7, 8, 91])
+def test_every_possible_crop_comes_up_and_no_other(frames):
+    possible = possible_crops(frames)
+    assert len(set(possible)) == len(possible)
+    assert possible[0] == whole(frames)
+    assert set(possible) == {crop(0, epoch, 0, frames) for epoch in range(3000)}
 
 
 def test_a_crop_depends_on_epoch_and_motion():

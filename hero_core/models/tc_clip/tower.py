@@ -72,12 +72,14 @@ class LayerState(NamedTuple):
 
     Attributes:
         class_tokens: the class token of every frame, ``(b, t, width)``.
+        patches: the patch tokens of every frame, ``(b, t, patches, width)``; None in the last layer.
         seeds: patches by falling attention of the class token, ``(b, t, seeds)``, indices from 0.
         context_tokens: the summary before its feed-forward, ``(b, k, width)``; None in the last layer, where
             nobody reads it.
     """
 
     class_tokens: Tensor
+    patches: Tensor | None
     seeds: Tensor
     context_tokens: Tensor | None
 
@@ -211,10 +213,10 @@ class Transformer(nn.Module):
             seeds = self._seeds(attention)
             summary = self._summarise(tokens[:, :, 1:], seeds)  # (b, k, d)
             tokens, context = block.feed_forward(tokens), block.feed_forward(summary)
-            yield LayerState(tokens[:, :, 0], seeds, summary)
+            yield LayerState(tokens[:, :, 0], tokens[:, :, 1:], seeds, summary)
         # After the last layer only class tokens are read, so only they are computed.
         tokens, attention = last.attend(tokens, context, queries=1)
-        yield LayerState(last.feed_forward(tokens)[:, :, 0], self._seeds(attention), None)
+        yield LayerState(last.feed_forward(tokens)[:, :, 0], None, self._seeds(attention), None)
 
     def _seeds(self, attention: Tensor) -> Tensor:
         """``(b, t, 1 + patches)`` -> ``(b, t, seeds)``; the order matters to the merging."""

@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from hero_core.models.attention import Attention, FeedForward
 from hero_core.models.base import VideoFeatures
+from hero_core.models.dropout import Dropout
 
 
 class InteractionIntention(nn.Module):
@@ -20,7 +21,7 @@ class InteractionIntention(nn.Module):
         self.attention = Attention(width, heads, dropout)
         self.feed_forward_norm = nn.LayerNorm(width)
         self.feed_forward = FeedForward(width, expansion * width, hidden_dropout=0.0)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, condition: VideoFeatures) -> Tensor:
         """The intention e of every clip, ``(b, d)``."""

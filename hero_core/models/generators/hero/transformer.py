@@ -13,6 +13,7 @@ from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.attention import Attention, Clock, FeedForward
 from hero_core.models.base import TrainingFacts, VideoFeatures
+from hero_core.models.dropout import Dropout
 from hero_core.models.generators.hero.intention import InteractionIntention
 from hero_core.models.rotary import Rotation
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
@@ -106,7 +107,7 @@ class DecoderUnit(nn.Module):
         self.frame_attention_norm = nn.LayerNorm(width) if config.use_die else None
         self.feed_forward = FeedForward(width, config.ff_size, dropout)
         self.feed_forward_norm = nn.LayerNorm(width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, valid: Tensor, memory: Tensor, clock: Clock | None) -> Tensor:
         """One step over the sequence ``(b, n, latent)``, of which ``valid`` ``(b, n)`` positions can be attended to."""
@@ -130,7 +131,7 @@ class VideoDecoder(nn.Module):
         )
         self.condition_projection = nn.Linear(config.feature_dim, config.latent_dim)
         self.token_projection = nn.Linear(config.code_dim, config.latent_dim)
-        self.token_dropout = nn.Dropout(config.dropout)
+        self.token_dropout = Dropout(config.dropout)
         self.units = nn.ModuleList(DecoderUnit(config) for _ in range(config.layers))
         self.positions: Tensor
         self.register_buffer(
