@@ -6,7 +6,7 @@ import pytest
 from benchmarks.mini_clips import DecodedClips, MixedPictures, WholeClips, decoded_clip, render_clip
 from pipeline.decode.sampling import segment_centres
 from pipeline.minivimo import sample_clip
-from pipeline.minivimo.sight import SIGHT_FIELDS, sight
+from pipeline.minivimo.sight import PLACES, SIGHT_FIELDS, places, sight
 
 
 def test_a_whole_clip_has_the_frames_that_the_pipeline_samples():
@@ -32,10 +32,12 @@ def test_half_of_a_few_frames_are_around_the_event(index):
 def test_an_example_says_what_each_frame_shows_and_nothing_more():
     clip = render_clip(7, 4, 32, 6)
     example = clip.example()
-    assert example._fields == ("frames", "sight")
+    assert example._fields == ("frames", "sight", "places")
     assert example.sight.shape == (6, len(SIGHT_FIELDS))
-    for time, seen in zip(clip.times_seconds, example.sight, strict=True):
+    assert example.places.shape == (6, len(PLACES), 2)
+    for time, seen, where in zip(clip.times_seconds, example.sight, example.places, strict=True):
         np.testing.assert_array_equal(seen, sight(clip.plan, float(time)))
+        np.testing.assert_array_equal(where, places(clip.plan, float(time)))
 
 
 def test_mixed_pictures_are_of_different_clips():
@@ -43,9 +45,10 @@ def test_mixed_pictures_are_of_different_clips():
     assert example.frames.shape == (4, 32, 32, 3)
     assert example.sight.shape == (4, len(SIGHT_FIELDS))
     clips = [render_clip(1, index, 32, 8).example() for index in range(4)]
-    known = {frame.tobytes(): seen for clip in clips for frame, seen in zip(*clip, strict=True)}
-    for frame, seen in zip(*example, strict=True):
-        np.testing.assert_array_equal(known[frame.tobytes()], seen)
+    known = {frame.tobytes(): told for clip in clips for frame, *told in zip(*clip, strict=True)}
+    for frame, seen, where in zip(*example, strict=True):
+        np.testing.assert_array_equal(known[frame.tobytes()][0], seen)
+        np.testing.assert_array_equal(known[frame.tobytes()][1], where)
     sources = [
         clip
         for frame in example.frames

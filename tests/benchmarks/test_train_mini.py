@@ -7,11 +7,12 @@ import torch
 
 from benchmarks import train_mini
 from benchmarks.mini_clips import render_clip
-from benchmarks.sight_probe import SightProbe, Sights
+from benchmarks.sight_probe import Sights
 from benchmarks.train_mini import (
     MIXED,
     TOWER,
     MiniTraining,
+    Probes,
     Stage,
     finish,
     new_tower,
@@ -44,17 +45,18 @@ def test_both_stages_train_the_same_weights():
 
 
 @pytest.mark.parametrize("frames", ["mixed", "clip"])
-def test_a_stage_changes_the_tower_and_the_probe_in_place(tower, frames):
+def test_a_stage_changes_the_tower_and_the_probes_in_place(tower, frames):
     tower = copy.deepcopy(tower)
-    probe = SightProbe(TOWER.out_dim, SIGHTS)
+    probes = Probes(SIGHTS, absent_weight=0.1)
     before = {name: tensor.clone() for name, tensor in tower.state_dict().items()}
-    stage = Stage(frames=frames, steps=2, plain_weight=2, balanced=True)
+    stage = Stage(frames=frames, steps=2)
     training = MiniTraining(stages=(stage,), batch_frames=16, warmup_steps=1)
-    train_stage(tower, probe, 0, training, 0, silent)
+    train_stage(tower, probes, 0, training, 0, silent)
     changed = [name for name, tensor in tower.state_dict().items() if not torch.equal(tensor, before[name])]
     assert len(changed) > 0.9 * len(before)
     shown = torch.tensor([field.endswith("_shown") for field in SIGHT_FIELDS])
-    assert probe.weight[:, shown].any(dim=0).all()
+    assert probes.sight.weight[:, shown].any(dim=0).all()
+    assert probes.places.weight.any(dim=0).all()
 
 
 def test_the_first_projection_whitens_patches(tower):

@@ -4,7 +4,7 @@ import torch
 from hero_core.models.dropout import Dropout, kept
 
 
-@pytest.mark.parametrize("p", [0.002, 0.1, 0.2, 0.5, 0.999])
+@pytest.mark.parametrize("p", [0.004, 0.1, 0.2, 0.5, 0.9])
 def test_the_asked_share_is_dropped_and_the_mean_stays(p):
     torch.manual_seed(0)
     mask = kept(torch.Size((1000, 1001)), p)

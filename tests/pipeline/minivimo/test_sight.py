@@ -10,7 +10,7 @@ from hero_core.minivimo.interactions import INTERACTIONS
 from pipeline.minivimo import ClipPlan, sample_clip
 from pipeline.minivimo.far import far_view
 from pipeline.minivimo.scenes import view_at
-from pipeline.minivimo.sight import SIGHT_FIELDS, sight
+from pipeline.minivimo.sight import PLACES, SIGHT_FIELDS, places, sight
 
 KINDS = {kind.name: kind for kind in INTERACTIONS}
 PLANS = [sample_clip(12, index) for index in range(8 * len(INTERACTIONS))]
@@ -228,3 +228,27 @@ def test_numbers_say_nothing_of_the_answer_before_it_shows() -> None:
         assert np.array_equal(sight(plan, hidden), sight(happy, hidden))
         assert field(sight(plan, shown), "face_smile") < field(sight(neutral, shown), "face_smile")
         assert field(sight(neutral, shown), "face_smile") < field(sight(happy, shown), "face_smile")
+
+
+def test_places_agree_with_what_is_seen() -> None:
+    for plan in PLANS[::5]:
+        for time in times_of(plan, 6):
+            where, seen = places(plan, float(time)), sight(plan, float(time))
+            assert where.shape == (len(PLACES), 2)
+            assert (np.isnan(where) | (np.abs(where) <= 1)).all()
+            for row, name in enumerate(PLACES[:5]):
+                assert np.isnan(where[row]).all() == (field(seen, f"{name}_shown") == 0)
+                if not np.isnan(where[row]).any():
+                    assert where[row] == pytest.approx(
+                        [float(field(seen, f"{name}_{axis}")) for axis in "xy"]
+                    )
+
+
+def test_faces_and_hands_are_where_the_person_is() -> None:
+    plan = plans_of("high_five")[0]
+    at = dict(zip(PLACES, places(plan, plan.event_seconds + 0.3), strict=True))
+    offered, hanging = (
+        ("left_hand", "right_hand") if plan.seen_side == "left" else ("right_hand", "left_hand")
+    )
+    assert at["left_hand"][0] < at["face"][0] < at["right_hand"][0]
+    assert np.isnan(at[hanging]).all() or at[offered][1] < at[hanging][1]  # the offered one is higher up
