@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -58,15 +58,22 @@ VersionOption = Annotated[
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
     """A rich bar with rate, time left and a note on a terminal; plain lines now and then elsewhere."""
-    if console.is_terminal:
-        with _bar(title) as report:
-            yield report
-    else:
-        yield _PlainLines(title)
+    with progress_of_each([title]) as reports:
+        yield reports[title]
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Report]:
+def progress_of_each(titles: Sequence[str]) -> Iterator[dict[str, Report]]:
+    """The same for several things at a time, by title."""
+    if console.is_terminal:
+        with _bars(titles) as reports:
+            yield reports
+    else:
+        yield {title: _PlainLines(title) for title in titles}
+
+
+@contextmanager
+def _bars(titles: Sequence[str]) -> Iterator[dict[str, Report]]:
     columns = (
         TextColumn("[bold]{task.description}"),
         BarColumn(),
@@ -76,14 +83,18 @@ def _bar(title: str) -> Iterator[Report]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=None, rate="", note="")
-        rate = _Rate()
+    with Progress(*columns, console=console) as bars:
+        yield {title: _bar(bars, title) for title in titles}
 
-        def report(done: int, total: int, note: str = "") -> None:
-            bar.update(task, completed=done, total=total, rate=f"{rate.of(done):.1f}/s", note=note)
 
-        yield report
+def _bar(bars: Progress, title: str) -> Report:
+    task = bars.add_task(title, total=None, rate="", note="")
+    rate = _Rate()
+
+    def report(done: int, total: int, note: str = "") -> None:
+        bars.update(task, completed=done, total=total, rate=f"{rate.of(done):.1f}/s", note=note)
+
+    return report
 
 
 class _Rate:

@@ -2,14 +2,14 @@
 
 import copy
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from hero_core.cli import VersionOption, console, error_console, progress, run
+from hero_core.cli import VersionOption, console, error_console, progress_of_each, run
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
 from hero_core.models.base import part_names
@@ -22,7 +22,8 @@ from trainer.config import DEFAULT_GENERATOR, TrainConfig, load_train_config, pr
 from trainer.explain import explained
 from trainer.folder import PartFolder, settings_for
 from trainer.loop import StoppedError
-from trainer.runs import Request, check, departures, part_class, take_part, train_part
+from trainer.runs import Request, check, departures, part_class, take_part
+from trainer.side_by_side import rounds, train_side_by_side
 
 EXIT_STOPPED = 130
 ALL = "all"
@@ -116,6 +117,13 @@ def train_command(
             help="Run to copy from: parts that come before, and those that would come out the same."
         ),
     ] = None,
+    parallel: Annotated[
+        bool,
+        typer.Option(
+            "--parallel",
+            help="Train parts that do not need each other side by side, where cores or memory of the device allow it.",
+        ),
+    ] = False,
 ) -> None:
     """Train one part of a generator, or all."""
     word = str(context.info_name)
@@ -138,11 +146,14 @@ def train_command(
     for name in earlier:
         if parts_from and take_part(name, whole, parts_from, only_same=False):
             _say(f"{name}: taken from {parts_from}")
-    for name in names:
-        if parts_from and take_part(name, requests[name], parts_from, only_same=True):
-            _say(f"{name}: taken from {parts_from}, as training here would give the same")
-        else:
-            _train(name, requests[name], word, measured=unforeseen)
+    for group in rounds(names, requests) if parallel else [[name] for name in names]:
+        left = {name: requests[name] for name in group}
+        for name in group:
+            if parts_from and take_part(name, requests[name], parts_from, only_same=True):
+                _say(f"{name}: taken from {parts_from}, as training here would give the same")
+                del left[name]
+        if left:
+            _train(left, word, measured=unforeseen)
 
 
 @app.command("import-official")
@@ -196,21 +207,29 @@ def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:
     return [name for name in parts[:last] if name not in names]
 
 
-def _train(name: str, request: Request, word: str, measured: bool) -> None:
-    if not PartFolder(request.out, name).path.exists():
-        for line in departures(name, request):
-            console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+def _train(requests: Mapping[str, Request], word: str, measured: bool) -> None:
+    """Train these parts side by side."""
+    for name, request in requests.items():
+        if not PartFolder(request.out, name).path.exists():
+            for line in departures(name, request):
+                console.print(
+                    f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True
+                )
     try:
-        with progress(name) as report:
-            best = train_part(name, request, _Measured(name, report) if measured else report)
+        with progress_of_each(list(requests)) as reports:
+            if measured:
+                reports = {name: _Measured(name, report) for name, report in reports.items()}
+            bests = train_side_by_side(requests, reports)
     except StoppedError as stopped:
+        request = next(iter(requests.values()))
         command = f"hero-train {word} {request.data.folder} --out {request.out} --resume"
         error_console.print(
             f"{stopped}; go on with: {command}", highlight=False, markup=False, soft_wrap=True
         )
         raise typer.Exit(EXIT_STOPPED) from None
-    result = f"best at step {best.step}, {best.value:.4g}" if best else "finished already"
-    _say(f"{name}: {result}, {PartFolder(request.out, name).best}")
+    for name, best in bests.items():
+        result = f"best at step {best.step}, {best.value:.4g}" if best else "finished already"
+        _say(f"{name}: {result}, {PartFolder(requests[name].out, name).best}")
 
 
 def _announce(request: Request) -> None:

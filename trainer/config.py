@@ -124,6 +124,10 @@ class TrainConfig(Config):
     sampling: Config = Config()
     evaluator: EvaluatorSection = EvaluatorSection()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes, by values: the class is made anew there, for the same generator."""
+        return _restored, (self.generator, self.model_dump(mode="json"))
+
     @property
     def names(self) -> tuple[str, ...]:
         """All that can be trained, in the order in which it builds on each other."""
@@ -162,6 +166,10 @@ class TrainConfig(Config):
     def fingerprint(self, name: str) -> str:
         """Short name of :meth:`deciding`."""
         return sha256_of_json(self.deciding(name))[:16]
+
+
+def _restored(generator: str, values: Mapping[str, Any]) -> TrainConfig:
+    return parse_config(train_config_class(generator), values, "settings")
 
 
 def trainable(generator: str) -> tuple[str, ...]:

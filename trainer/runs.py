@@ -24,7 +24,7 @@ from hero_core.runs import (
     find_checkpoint,
     load_evaluator,
 )
-from hero_core.training_set import TrainingSet
+from hero_core.training_set import Samples, TrainingSet
 from trainer.batches import Batches, batches_of
 from trainer.config import TrainConfig
 from trainer.encoded import EncodedMotions, MotionOf, motions_by_key
@@ -323,7 +323,7 @@ def _scorer(name: str, request: Request) -> tuple[ReactionScorer | None, dict[st
         return None, {}
     cls, sampling = generator_class(request.config.generator), request.config.sampling
     earlier = {each: _trained(each, request).to(request.device) for each in _before(name, request)}
-    samples = request.data.validation(request.config.selection).with_video().long_enough()
+    samples = _scored(request)
     used, evaluator = dict(earlier), None
     if not known_answers(samples):
         evaluator = used[EVALUATOR] = load_evaluator(request.out)[0].to(request.device).eval()
@@ -335,20 +335,32 @@ def _scorer(name: str, request: Request) -> tuple[ReactionScorer | None, dict[st
     }
 
 
+def needed_parts(name: str, request: Request) -> list[str]:
+    """The parts, the evaluator among them, that have to be trained before ``name`` can be."""
+    encoder = part_class(request.config, name).encoded_by
+    needed = [] if encoder is None else [encoder]
+    if request.config.section(name).training.select_by == "reactions":
+        needed += [each for each in _before(name, request) if each not in needed]
+        if not known_answers(_scored(request)):
+            needed.append(EVALUATOR)
+    return needed
+
+
+def _scored(request: Request) -> Samples:
+    return request.data.validation(request.config.selection).with_video().long_enough()
+
+
 def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
     """Refuse to choose by reactions where they cannot be generated, or not be scored."""
     if name == EVALUATOR or part_class(request.config, name).trained_on == "windows":
         raise ConfigError(f"{name}.training.select_by: {name} makes no reactions; only loss can choose it")
-    samples = request.data.validation(request.config.selection).with_video().long_enough()
-    needed = list(_before(name, request))
-    if not known_answers(samples):
-        needed.append(EVALUATOR)
-        if len({row.pair.clip_key for row in samples.rows}) < LEAST_CLIPS:
-            raise ConfigError(
-                f"{request.data.folder}: too few validation clips to choose {name} by the FID of its reactions; choose "
-                f"by likelihood: --set {name}.training.select_by=loss"
-            )
-    for each in needed:
+    samples = _scored(request)
+    if not known_answers(samples) and len({row.pair.clip_key for row in samples.rows}) < LEAST_CLIPS:
+        raise ConfigError(
+            f"{request.data.folder}: too few validation clips to choose {name} by the FID of its reactions; choose "
+            f"by likelihood: --set {name}.training.select_by=loss"
+        )
+    for each in needed_parts(name, request):
         path = checkpoint_path(request.out, each)
         if each not in before and not path.is_file():
             raise WeightsError(

@@ -96,10 +96,10 @@ def _bow(style: Style, left: bool) -> Choreography:
 def _catch(style: Style, left: bool) -> Choreography:
     rise = 0.38 * style.tempo
     near, far = _shifted((0.14, -0.05, 0.40), style), (-0.25, -0.05, 0.37)
-    near_in, far_in = (0.08, -0.20, 0.27), (-0.21, -0.20, 0.26)
+    near_in, far_in = (0.13, -0.20, 0.29), (-0.25, -0.20, 0.27)
     lean = (1 if left else -1) * style.size
     reach = replace(style.rest, twist=16 * lean, roll=-5 * lean, x=0.03 * lean, left=near, right=far)
-    hold = replace(style.rest, twist=9 * lean, left=near_in, right=far_in)
+    hold = replace(style.rest, twist=14 * lean, left=near_in, right=far_in)
     if not left:
         reach, hold = _hands_swapped(reach), _hands_swapped(hold)
     end = rise + 0.5 + style.hold_seconds

@@ -10,7 +10,6 @@ from torch.nn import functional as F
 CodeReset = Literal["random", "official"]
 
 NO_CODE = -1
-LEAST_USE = 1.0
 SMALLEST_UNIFORM = 1e-20
 
 
@@ -23,9 +22,9 @@ class Codebook(nn.Module):
         size: number of codes k.
         dim: dimension d of a code.
         decay: share of the old average that one update keeps.
-        reset: what replaces a code used less than once per batch on average. ``random`` draws a row of the
-            batch and restarts that code's average there. ``official`` takes row i for code i and keeps the
-            stale average.
+        reset: what replaces a code used less than ``least_use``. ``random`` draws a row of the batch and restarts
+            that code's average there. ``official`` takes row i for code i and keeps the stale average.
+        least_use: rows of a batch, on average, that a code needs to stay; the smaller, the rarer what has a code.
     """
 
     codebook: Tensor
@@ -33,10 +32,11 @@ class Codebook(nn.Module):
     code_count: Tensor
     initialised: Tensor
 
-    def __init__(self, size: int, dim: int, decay: float, reset: CodeReset) -> None:
+    def __init__(self, size: int, dim: int, decay: float, reset: CodeReset, least_use: float = 1.0) -> None:
         super().__init__()
         self.decay = decay
         self.reset = reset
+        self.least_use = least_use
         self.register_buffer("codebook", torch.zeros(size, dim))
         self.register_buffer("code_sum", torch.zeros(size, dim))
         self.register_buffer("code_count", torch.zeros(size))
@@ -93,12 +93,12 @@ class Codebook(nn.Module):
         self.code_sum.mul_(self.decay).add_((1.0 - self.decay) * (one_hot.T @ latents))
         self.code_count.mul_(self.decay).add_((1.0 - self.decay) * one_hot.sum(0))
         fresh = self._batch_rows(latents, rng)  # (k, d)
-        unused = self.code_count < LEAST_USE  # (k,)
-        average = self.code_sum / self.code_count.clamp(min=LEAST_USE)[:, None]
+        unused = self.code_count < self.least_use  # (k,)
+        average = self.code_sum / self.code_count.clamp(min=self.least_use)[:, None]
         self.codebook.copy_(torch.where(unused[:, None], fresh, average))
         if self.reset == "random":
             self.code_sum.copy_(torch.where(unused[:, None], fresh, self.code_sum))
-            self.code_count.masked_fill_(unused, LEAST_USE)
+            self.code_count.masked_fill_(unused, 1.0)
 
     def _one_hot(self, tokens: Tensor) -> Tensor:
         one_hot: Tensor = F.one_hot(tokens, self.codebook.shape[0])

@@ -36,6 +36,7 @@ class ResidualQuantizer(nn.Module):
         decay: of the moving averages.
         reset: see :class:`hero_core.models.tokenizers.codebook.Codebook`.
         temperature: of the sampling of codes in training; 0 takes the nearest.
+        least_use: see :class:`hero_core.models.tokenizers.codebook.Codebook`.
         quantize_dropout: chance that a training batch uses only the first layers, 1 to all of them.
     """
 
@@ -46,13 +47,16 @@ class ResidualQuantizer(nn.Module):
         dim: int,
         decay: float = 0.99,
         reset: CodeReset = "random",
+        least_use: float = 1.0,
         temperature: float = 0.5,
         quantize_dropout: float = 0.2,
     ) -> None:
         super().__init__()
         self.temperature = temperature
         self.quantize_dropout = quantize_dropout
-        self.layers = nn.ModuleList(Codebook(codebook_size, dim, decay, reset) for _ in range(quantizers))
+        self.layers = nn.ModuleList(
+            Codebook(codebook_size, dim, decay, reset, least_use) for _ in range(quantizers)
+        )
 
     @property
     def codebooks(self) -> list[Codebook]:

@@ -37,6 +37,8 @@ class RvqConfig(Config):
         sample_temperature: of the sampling of codes in training; 0 takes the nearest code.
         code_reset: what replaces a code that is hardly used: ``random``, any latent of the batch; ``official``, as the
             release does, always the one in the code's own place.
+        least_code_use: a code that fewer latents of a batch take, on average, is replaced. Where most of a motion is
+            standing about, poses that are rare get codes of their own only if this is small.
         local_position_weight: of the extra loss on local joint positions.
         commitment_weight: of the commitment loss (beta in Eq. 1).
     """
@@ -69,6 +71,7 @@ class RvqConfig(Config):
     ema_decay: float = Field(0.99, ge=0.0, lt=1.0)
     sample_temperature: float = Field(0.5, ge=0.0)
     code_reset: CodeReset = "random"
+    least_code_use: float = Field(1.0, gt=0.0)
     local_position_weight: float = Field(0.5, ge=0.0)
     commitment_weight: float = Field(0.02, ge=0.0)
 
@@ -213,6 +216,7 @@ class RvqNetwork(nn.Module):
             config.code_dim,
             decay=config.ema_decay,
             reset=config.code_reset,
+            least_use=config.least_code_use,
             temperature=config.sample_temperature,
             quantize_dropout=config.quantize_dropout,
         )

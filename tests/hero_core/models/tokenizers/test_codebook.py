@@ -87,6 +87,21 @@ def test_random_reset_restarts_unused_codes_at_distinct_rows_of_the_batch() -> N
     assert torch.equal(codebook.code_count[1:3], torch.ones(2))
 
 
+def test_a_rare_code_stays_where_little_use_is_enough() -> None:
+    codebook = _codebook()
+    codebook.least_use = 0.25
+    codebook.code_count[1:3] = torch.tensor([0.5, 0.2])
+    codebook.code_sum.copy_(codebook.code_count[:, None] * codebook.codebook)
+    before, latents = codebook.codebook.clone(), torch.randn(20, 3, generator=_rng(1))
+    codebook.update(latents, torch.zeros(20, dtype=torch.int64), _rng(2))
+    torch.testing.assert_close(codebook.codebook[1], before[1])
+    fresh = codebook.codebook[2].clone()
+    assert _is_row_of(fresh, latents)
+    for _ in range(100):  # a fresh code has time to be taken
+        codebook.update(latents, torch.zeros(20, dtype=torch.int64), _rng(3))
+    torch.testing.assert_close(codebook.codebook[2], fresh)
+
+
 def test_official_reset_takes_row_i_and_keeps_the_average() -> None:
     codebook = _codebook(reset="official")
     codebook.code_count[1:3] = 0.5
