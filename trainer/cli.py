@@ -121,7 +121,8 @@ def train_command(
         bool,
         typer.Option(
             "--parallel",
-            help="Train parts that do not need each other side by side, where cores or memory of the device allow it.",
+            help="Train parts that do not need each other side by side, each in a process of its own; the device has "
+            "to have the memory for both.",
         ),
     ] = False,
 ) -> None:

@@ -78,7 +78,7 @@ def _listen(
             try:
                 message = reader.recv()
             except EOFError:
-                message = HeroError(f"{name}: its process died; run the same command with --resume")
+                message = _ended_silently(name, stopping)
             if isinstance(message, tuple):
                 reports[name](*message)
                 continue
@@ -93,8 +93,15 @@ def _listen(
     return outcomes
 
 
+def _ended_silently(name: str, stopping: bool) -> HeroError:
+    if stopping:
+        return StoppedError(f"{name}: stopped before its first step")
+    return HeroError(f"{name}: its process died; run the same command with --resume")
+
+
 def _work(name: str, request: Request, threads: int, writer: Connection) -> None:
-    os.setsid()  # Ctrl-C is for the parent to pass on; a second signal would not wait for the saving
+    if hasattr(os, "setsid"):  # not on every system
+        os.setsid()  # Ctrl-C is for the parent to pass on; a second signal would not wait for the saving
     torch.set_num_threads(threads)
 
     def report(done: int, total: int, note: str = "") -> None:

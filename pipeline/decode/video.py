@@ -10,6 +10,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av import library_versions
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -74,7 +75,7 @@ def decode_rule(rotate: bool) -> str:
 
 def decoder_versions() -> dict[str, str]:
     """Versions of everything between the file and the pixels."""
-    libraries = {name: ".".join(map(str, av.library_versions[name])) for name in ("libavcodec", "libswscale")}
+    libraries = {name: ".".join(map(str, library_versions[name])) for name in ("libavcodec", "libswscale")}
     return {"av": av.__version__} | libraries
 
 

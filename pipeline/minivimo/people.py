@@ -20,16 +20,14 @@ def draw_figure(canvas: Canvas, figure: Figure, look: Look) -> None:
 
     canvas.ellipse(at(0, 0.0), (0.2 * size, 0.03 * size), shade(look.ground, 0.62 * look.light))
     _legs(canvas, figure, look, at)
-    drop = 0.17 * figure.bow  # a bow brings shoulders and head down, towards the camera
-    shoulder = 0.70 - drop
+    shoulder = 0.70 - figure.bow_drop
     trunk = [at(-0.085, 0.40), at(-0.125, shoulder), at(0.125, shoulder), at(0.085, 0.40)]
     canvas.polygon(trunk, look.shirt)
     canvas.line([at(-0.115, shoulder - 0.015), at(0.115, shoulder - 0.015)], 0.07 * size, look.shirt)
     canvas.line([at(-0.07, 0.42), at(0.07, 0.42)], 0.05 * size, look.trousers)
     canvas.line([at(0, shoulder), at(0, shoulder + 0.07)], 0.075 * size, shade(look.skin, 0.88))
-    head = at(0, 0.865 - 1.75 * drop)
     radius = _HEAD * size * (1 + 0.22 * figure.bow)
-    _head(canvas, head, radius, figure.face, figure.bow, look)
+    _head(canvas, figure.head_position, radius, figure.face, figure.bow, look)
     for sign, hand, hand_size in zip((-1, 1), figure.hands, figure.hand_sizes, strict=True):
         _arm(canvas, figure, look, (sign * 0.135, shoulder - 0.015), sign, hand, hand_size)
 

@@ -35,7 +35,6 @@ SIGHT_FIELDS: tuple[str, ...] = (
 PLACES: tuple[str, ...] = (*_KINDS, "face", "left_hand", "right_hand")
 """What `places` finds in the picture."""
 
-_EYES_UP = 0.865  # of a figure's height
 _HAND_REACH = 0.36  # of a figure's height, an arm's length
 _LARGEST_HAND = 4.0  # times its usual size
 
@@ -68,8 +67,7 @@ def places(plan: ClipPlan, time_seconds: float) -> NDArray[np.float32]:
     view = view_at(plan, time_seconds)
     found: dict[str, Point] = {thing.kind: thing.middle for thing in reversed(view.things)}
     if (person := view.person) is not None:
-        bowed = 0.3 * person.bow * person.height
-        found["face"] = (person.x, person.feet_y - _EYES_UP * person.height + bowed)
+        found["face"] = person.head_position
         found["left_hand"], found["right_hand"] = person.hand_position(0), person.hand_position(1)
     points = np.array([found.get(name, (np.nan, np.nan)) for name in PLACES]) * (1 / plan.half_width, 2)
     points[:, 1] -= 1

@@ -50,6 +50,16 @@ class Figure:
     bow: float = 0.0
     stride: float = 0.0
 
+    @property
+    def head_position(self) -> Point:
+        """Where the middle of the head is; a bow brings it down."""
+        return self.x, self.feet_y - (0.865 - 1.75 * self.bow_drop) * self.height
+
+    @property
+    def bow_drop(self) -> float:
+        """How much lower the shoulders are by bowing, in figure heights."""
+        return 0.17 * self.bow
+
     def hand_position(self, side: int) -> Point:
         """Where hand 0 (left in the picture) or 1 is."""
         sign = (-1, 1)[side]
