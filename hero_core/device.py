@@ -1,5 +1,7 @@
 """Where to compute: the one choice, and its name for the record."""
 
+import resource
+import sys
 from typing import Literal
 
 import torch
@@ -26,3 +28,11 @@ def choose_device(name: DeviceName) -> torch.device:
 def device_name(device: torch.device) -> str:
     """Kind and name of a device."""
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
+
+
+def memory_megabytes(device: torch.device) -> int:
+    """The most memory that tensors took on a GPU so far; on a CPU, that the process took."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 1e6)
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(most / 1e6 if sys.platform == "darwin" else most / 1e3)

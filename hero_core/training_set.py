@@ -248,6 +248,11 @@ class TrainingSet:
         """Pairs that choose the best checkpoint."""
         return self._samples("val") if selection == "validation" else self._samples("test")
 
+    def read_by_training(self, selection: Selection = "validation") -> Samples:
+        """The pairs of :meth:`train` and of :meth:`validation` together."""
+        official: tuple[Split, ...] = ("test",) if selection == "official-test" else ()
+        return self._samples("train", "val", *official)
+
     def held_out(self, split: Literal["test", "val"]) -> Samples:
         """Pairs to measure on, long enough for a token and with a video. Training never calls this."""
         return self._samples(split).with_video().long_enough()

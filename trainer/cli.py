@@ -246,21 +246,28 @@ def _announce(request: Request) -> None:
 
 
 class _Measured:
-    """Passes progress on, and says after a few steps how long all of them will take."""
+    """Passes progress on, and says once how long all of it will take.
 
-    STEPS = 5
+    What counts is the time between the second report and the third: the first comes before the first step.
+    """
+
+    MEASURED = 3
 
     def __init__(self, name: str, report: Progress) -> None:
         self._name, self._report = name, report
-        self._first: tuple[int, float] | None = None
+        self._total = 0
+        self._reports: list[tuple[int, float]] = []
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
         self._report(done, total, note)
-        now = time.monotonic()
-        self._first = self._first or (done, now)
-        step, began = self._first
-        if done - step == self.STEPS - 1:
-            seconds = (now - began) / (self.STEPS - 1)
+        if total != self._total:  # codes are counted before the steps are
+            self._total, self._reports = total, []
+        if len(self._reports) == self.MEASURED:
+            return
+        self._reports.append((done, time.monotonic()))
+        if len(self._reports) == self.MEASURED:
+            (before, began), (_, ended) = self._reports[1:]
+            seconds = (ended - began) / max(1, done - before)
             left = _duration(seconds * (total - done))
             _say(f"{self._name}: {total} steps of {seconds:.2g} s, about {left} to go")
 

@@ -22,6 +22,8 @@ from hero_core.training_set import Selection
 from trainer.schedules import ScheduleConfig
 
 DEFAULT_GENERATOR = "hero"
+
+Reading = Literal["auto", "resident", "mapped"]
 DEFAULT_PRESET = "paper"
 
 LENGTH = ("steps", "epochs")
@@ -48,6 +50,9 @@ class TrainingConfig(ScheduleConfig):
             of what it is now trained on; ``checkpoint``, those that it was trained with before.
         select_by: what chooses the best checkpoint: ``loss``, that of the true motions; ``reactions``, what the part
             generates for the validation clips, by FID, or by wrong answers where the right ones are known.
+        average_decay: evaluate, and keep in checkpoints, the moving average of the weights, of which each step keeps so
+            much; the weights themselves unless set.
+        precision: of matrix products: ``float32``; ``tf32`` and ``bfloat16`` are faster on a GPU, and coarser.
         log_every_steps: one line in ``log.jsonl`` this often, with the means since the last one.
         evaluate_every_steps: validate, and keep the best checkpoint, this often; once per epoch unless set.
         save_every_steps: save what a run resumes from this often; with every validation unless set.
@@ -63,6 +68,8 @@ class TrainingConfig(ScheduleConfig):
     pretrained_on: str | None = None
     finetune_statistics: Literal["data", "checkpoint"] = "data"
     select_by: Literal["loss", "reactions"] = "loss"
+    average_decay: float | None = Field(None, gt=0, lt=1)
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     log_every_steps: int = Field(10, ge=1)
     evaluate_every_steps: int | None = Field(None, ge=1)
     save_every_steps: int | None = Field(None, ge=1)
@@ -108,7 +115,8 @@ class TrainConfig(Config):
             ``train`` and ``val``, and chooses on ``test``.
         feat_bias: what the deviations of the root's columns and the contacts are divided by, so that the models see
             these columns larger. HumanML3D's users say 5; the release's code divides twice, so by 25.
-        workers: processes that read batches ahead; 0 reads in the training process. Never changes a number.
+        reading: where batches come from: ``resident`` in the memory of the device, ``mapped`` from the shards, ``auto``
+            resident where a quarter of the free memory is enough. Never changes a number.
         tensorboard: also write event files.
         sampling: how the generator makes reactions, where nothing else is said; its own settings.
     """
@@ -119,7 +127,7 @@ class TrainConfig(Config):
     seed: int = Field(3407, ge=0)
     selection: Selection = "validation"
     feat_bias: float = Field(5.0, gt=0)
-    workers: int = Field(0, ge=0)
+    reading: Reading = "auto"
     tensorboard: bool = False
     sampling: Config = Config()
     evaluator: EvaluatorSection = EvaluatorSection()

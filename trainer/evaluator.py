@@ -55,6 +55,7 @@ class Matching(nn.Module):
     encoded_by: ClassVar[None] = None
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 1
+    recordable: ClassVar[bool] = False  # which pairs are related is looked up by their keys
 
     def __init__(self, section: EvaluatorSection, facts: TrainingFacts, related: Relations) -> None:
         super().__init__()

@@ -6,6 +6,7 @@ log.jsonl           losses and validation metrics
 best.safetensors    checkpoint with the lowest validation metric
 last.safetensors    newest checkpoint
 state.safetensors   all that is needed to go on from there
+diverged.safetensors  the same of a run that stopped because a loss was not finite, to look at
 """
 
 import shutil
@@ -38,6 +39,7 @@ class PartFolder:
         self.best = checkpoint_path(run, name, "best")
         self.last = checkpoint_path(run, name, "last")
         self.state = self.path / "state.safetensors"
+        self.diverged = self.path / "diverged.safetensors"
         self.log = self.path / "log.jsonl"
         self.tensorboard = self.path / "tensorboard"
         self._config = self.path / "config.json"

@@ -3,27 +3,31 @@
 import math
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils import deterministic
 
+from hero_core.device import memory_megabytes
 from hero_core.errors import ConfigError, HeroError
 from hero_core.models.base import Batch
-from hero_core.models.checkpoint import Network, save_network
+from hero_core.models.checkpoint import Network, checkpoint_bytes
 from hero_core.progress import Progress
-from trainer.batches import Batches
+from hero_core.storage import write_bytes
+from trainer.averages import Averages
 from trainer.config import TrainingConfig
-from trainer.encoded import EncodedMotions
+from trainer.data.batches import Batches
 from trainer.folder import PartFolder
 from trainer.interrupts import interrupts
 from trainer.log import TrainingLog
 from trainer.schedules import learning_rate
 from trainer.state import Best, Tally, TrainingState
+from trainer.steps import Step, autocast, optimizer_of, step_of
+from trainer.writer import Writer
 
 VALIDATION_SEED = 0
 
@@ -58,9 +62,8 @@ class Run:
         folder: gets its files.
         part: a :class:`hero_core.models.base.Part`, on the device.
         network: what of the part a checkpoint keeps; the part itself, but for the evaluator.
-        batches: to learn from.
+        batches: to learn from, on the device.
         scorer: what chooses the best checkpoint; None for the part's own metric.
-        encoded: what the frozen earlier part makes of the motions; None where nothing is needed.
         training: settings.
         seed: of the part's draws.
         device: where to compute.
@@ -73,7 +76,6 @@ class Run:
     part: Any
     network: Network
     batches: Batches
-    encoded: EncodedMotions | None
     scorer: Scorer | None
     training: TrainingConfig
     seed: int
@@ -96,11 +98,6 @@ class Run:
         """Which epoch a step belongs to, both counted from 1."""
         return (step - 1) // self.batches.order.steps_per_epoch + 1
 
-    def ready(self, batch: Batch) -> Batch:
-        """A batch on the device, its motions encoded if the part wants that."""
-        batch = batch.to(self.device)
-        return batch if self.encoded is None else replace(batch, encoded=self.encoded.of(batch))
-
 
 @contextmanager
 def reproducible(seed: int, device: torch.device) -> Iterator[None]:
@@ -122,6 +119,20 @@ def reproducible(seed: int, device: torch.device) -> Iterator[None]:
             memory.fill_uninitialized_memory = filled
 
 
+@contextmanager
+def matrix_products(training: TrainingConfig) -> Iterator[None]:
+    """On a GPU, float32 matrix products are in TF32 only where the settings say so."""
+    before = torch.get_float32_matmul_precision()
+    convolutions = torch.backends.cudnn.allow_tf32
+    torch.set_float32_matmul_precision("high" if training.precision == "tf32" else "highest")
+    torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions
+
+
 def train(run: Run, report: Progress) -> Best:
     """Train until the settings say stop, from where the training state on disk stands if there is one.
 
@@ -134,44 +145,32 @@ def train(run: Run, report: Progress) -> Best:
         ConfigError: what the training state goes on from is another run, or further than the settings say.
     """
     state = _begin(run)
-    settings, total = run.training, run.total_steps
-    evaluate_every = settings.evaluate_every_steps or run.batches.order.steps_per_epoch
-    save_every = settings.save_every_steps or evaluate_every
+    total = run.total_steps
     log = TrainingLog(run.folder.log, state.step, run.folder.tensorboard if run.tensorboard else None)
-    with closing(log), interrupts() as interrupted:
-        steps, seconds = 0, 0.0  # of training since the last line, without validating and saving
-        began = time.perf_counter()
-        for batch in islice(run.batches.train(state.step), total - state.step):
-            loss = _learn(run, state, run.ready(batch))
-            last = state.step == total
-            steps, seconds = steps + 1, seconds + time.perf_counter() - began
-            if last or state.step % settings.log_every_steps == 0:
-                _log_losses(run, state, log, steps * settings.batch_size / max(seconds, 1e-9))
-                steps, seconds = 0, 0.0
-            if last or state.step % evaluate_every == 0:
-                _validate(run, state, log)
-            if last or state.step % save_every == 0:
-                _save(run, state)
-            report(state.step, total, _note(run, state, loss))
-            if interrupted() and not last:
-                _save(run, state)
+    with matrix_products(run.training), closing(log), interrupts() as interrupted, Writer() as writer:
+        training = _Training(run, state, log, writer, step_of(run.part, state, run.training, run.device))
+        report(state.step, total, run.batches.reading)
+        for batch in training.timed(islice(run.batches.train(state.step), total - state.step)):
+            training.learn(batch)
+            if training.due(run.training.log_every_steps):
+                report(state.step, total, training.note())
+            if interrupted() and state.step < total:
+                training.save()
                 raise StoppedError(f"{run.folder.path}: stopped at step {state.step} of {total}, saved")
-            began = time.perf_counter()
     assert state.best is not None  # training ends with a validation
     return state.best
 
 
 def _begin(run: Run) -> TrainingState:
-    settings = run.training
-    optimizer = torch.optim.AdamW(
-        _weights(run.part),
-        lr=settings.lr,
-        betas=settings.betas,
-        weight_decay=settings.weight_decay,
-        fused=True,
-    )
     rng = torch.Generator(run.device).manual_seed(run.seed)
-    state = TrainingState(run.part, optimizer, rng, run.device)
+    decay = run.training.average_decay
+    state = TrainingState(
+        run.part,
+        optimizer_of(run.part, run.training, run.device),
+        rng,
+        run.device,
+        None if decay is None else Averages(run.part, decay),
+    )
     if run.folder.state.exists():
         state.load(run.folder.state, run.identity)
     if state.step > run.total_steps:
@@ -181,95 +180,188 @@ def _begin(run: Run) -> TrainingState:
     return state
 
 
-def _learn(run: Run, state: TrainingState, batch: Batch) -> float:
-    """One step; returns the loss."""
-    run.part.train()
-    losses = run.part.losses(batch, state.rng)
-    state.optimizer.zero_grad()
-    losses["total"].backward()
-    norm = nn.utils.clip_grad_norm_(_weights(run.part), run.training.gradient_clip or math.inf)
-    values = _numbers({**losses, "gradient_norm": norm})
-    _require_finite(values, run, state.step + 1)
-    for group in state.optimizer.param_groups:
-        group["lr"] = learning_rate(run.training, state.step + 1)
-    state.optimizer.step()
-    state.step += 1
-    state.tally.add(values)
-    return values["total"]
+@dataclass
+class _Training:
+    """What happens between the first step and the last.
 
-
-def _validate(run: Run, state: TrainingState, log: TrainingLog) -> None:
-    """Mean losses on the validation motions, with draws that never change, and the scorer's numbers.
-
-    The best checkpoint so far is kept.
+    Losses stay on the device until they are looked at: on a CPU after every step, on a GPU, which would have to wait,
+    when something is written.
     """
-    run.part.eval()
-    rng = torch.Generator(run.device).manual_seed(VALIDATION_SEED)
-    sums: dict[str, float] = {}
-    total = 0
-    with torch.no_grad():
-        for weight, batch in run.batches.validation():
-            batch = run.ready(batch)
-            for _ in range(run.part.validation_draws):
-                for name, value in run.part.losses(batch, rng).items():
-                    sums[name] = sums.get(name, 0.0) + float(value) * weight
-                total += weight
-    metrics = {name: value / total for name, value in sums.items()}
-    if run.scorer is not None:
-        metrics |= run.scorer(run.part)
-    _require_finite(metrics, run, state.step)
-    value = metrics[run.metric]
-    if state.best is None or value < state.best.value:
-        state.best = Best(value, state.step)
-        save_network(run.folder.best, run.network, _metadata(run, state))
-    log.write("validation", state.step, run.epoch(state.step), metrics)
 
+    run: Run
+    state: TrainingState
+    log: TrainingLog
+    writer: Writer
+    step: Step
+    latest: Mapping[str, float] = field(default_factory=dict)
+    _unread: list[tuple[tuple[str, ...], Tensor]] = field(default_factory=list)  # keys of the batch, values
+    _clock: "_Clock" = field(default_factory=lambda: _Clock())
 
-def _log_losses(run: Run, state: TrainingState, log: TrainingLog, samples_per_second: float) -> None:
-    rate = {"lr": learning_rate(run.training, state.step)}
-    speed = {"samples_per_second": round(samples_per_second, 1)}
-    log.write("train", state.step, run.epoch(state.step), {**state.tally.means(), **rate, **speed})
-    state.tally = Tally()
+    def timed(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """The same batches; how long each was waited for is noted."""
+        while True:
+            with self._clock.waiting():
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
 
+    def learn(self, batch: Batch) -> None:
+        """One step, and what is due after it."""
+        run, state = self.run, self.state
+        with self._clock.working():
+            self._unread.append((batch.keys, self.step(batch)))
+            state.step += 1
+            if state.averages is not None:
+                state.averages.update(state.step)
+            log, evaluate, save = (self.due(every) for every in self._intervals())
+            if log or evaluate or save or run.device.type == "cpu":
+                self._read()
+        if log:
+            self._log_losses()
+        if evaluate:
+            self._validate()
+        if save:
+            self.save()
 
-def _save(run: Run, state: TrainingState) -> None:
-    """The newest checkpoint, then all that is needed to go on; killed in between, a run goes on from before."""
-    save_network(run.folder.last, run.network, _metadata(run, state))
-    state.save(run.folder.state, run.identity)
+    def due(self, every_steps: int) -> bool:
+        """Whether this is one of every so many steps, or the last."""
+        return self.state.step % every_steps == 0 or self.state.step == self.run.total_steps
 
+    def save(self) -> None:
+        """The newest checkpoint, then all that is needed to go on; killed in between, a run goes on from before."""
+        self._read()
+        folder = self.run.folder
+        with self._evaluated_weights():
+            checkpoint = checkpoint_bytes(self.run.network, self._metadata())
+        self.writer.write((folder.last, checkpoint), (folder.state, self.state.to_bytes(self.run.identity)))
 
-def _metadata(run: Run, state: TrainingState) -> dict[str, Any]:
-    best = state.best
-    return {
-        **run.metadata,
-        "step": state.step,
-        "epoch": run.epoch(state.step),
-        "best": {"metric": run.metric, "value": best.value, "step": best.step} if best else None,
-    }
+    def note(self) -> str:
+        """How it goes, in a few words."""
+        loss, best = self.latest.get("total"), self.state.best
+        words = [f"epoch {self.run.epoch(self.state.step)}"]
+        words += [] if loss is None else [f"loss {loss:.4g}"]
+        words += [f"accuracy {self.latest['accuracy']:.3f}"] if "accuracy" in self.latest else []
+        words += [f"lr {learning_rate(self.run.training, self.state.step):.2g}"]
+        words += [f"data wait {self._clock.waited_share:.0%}", f"{memory_megabytes(self.run.device)} MB"]
+        words += [] if best is None else [f"best {best.value:.4g} at {best.step}"]
+        return ", ".join(words)
 
+    def _intervals(self) -> tuple[int, int, int]:
+        """Steps between two lines of the log, two validations, and two saves."""
+        training = self.run.training
+        evaluate_every = training.evaluate_every_steps or self.run.batches.order.steps_per_epoch
+        return training.log_every_steps, evaluate_every, training.save_every_steps or evaluate_every
 
-def _require_finite(values: Mapping[str, float], run: Run, step: int) -> None:
-    wrong = [name for name, value in values.items() if not math.isfinite(value)]
-    if wrong:
-        last = run.folder.last
-        kept = f"{last} is from before" if last.exists() else "nothing was saved yet"
+    def _read(self) -> None:
+        """Take the losses of the latest steps from the device."""
+        if not self._unread:
+            return
+        rows = torch.stack([values for _, values in self._unread]).tolist()  # one transfer for all
+        first = self.state.step - len(rows) + 1
+        for step, (row, (keys, _)) in enumerate(zip(rows, self._unread, strict=True), first):
+            values = dict(zip(self.step.names, row, strict=True))
+            self._require_finite(values, step, keys)
+            self.state.tally.add(values)
+            self.latest = values
+        self._unread.clear()
+
+    def _log_losses(self) -> None:
+        state, run = self.state, self.run
+        values = {**state.tally.means(), "lr": learning_rate(run.training, state.step)}
+        speed = self._clock.since_last(run.training.batch_size)
+        self.log.write("train", state.step, run.epoch(state.step), {**values, **speed})
+        state.tally = Tally()
+
+    def _validate(self) -> None:
+        """Mean losses on the validation motions, with draws that never change, and the scorer's numbers.
+
+        The best checkpoint so far is kept.
+        """
+        run, state = self.run, self.state
+        run.part.eval()
+        with self._evaluated_weights(), autocast(run.training, run.device):
+            metrics = validation_losses(run)
+            if run.scorer is not None:
+                metrics |= run.scorer(run.part)
+            self._require_finite(metrics, state.step, ())
+            value = metrics[run.metric]
+            if state.best is None or value < state.best.value:
+                state.best = Best(value, state.step)
+                best = checkpoint_bytes(run.network, self._metadata())
+                self.writer.write((run.folder.best, best))
+        self.log.write("validation", state.step, run.epoch(state.step), metrics)
+
+    def _evaluated_weights(self) -> AbstractContextManager[None]:
+        """Where they are kept, the averages stand in for the weights."""
+        return nullcontext() if self.state.averages is None else self.state.averages.applied()
+
+    def _metadata(self) -> dict[str, Any]:
+        best, run, step = self.state.best, self.run, self.state.step
+        return {
+            **run.metadata,
+            "step": step,
+            "epoch": run.epoch(step),
+            "best": {"metric": run.metric, "value": best.value, "step": best.step} if best else None,
+        }
+
+    def _require_finite(self, values: Mapping[str, float], step: int, keys: tuple[str, ...]) -> None:
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if not wrong:
+            return
+        folder = self.run.folder
+        write_bytes(folder.diverged, self.state.to_bytes(self.run.identity))
+        kept = f"{folder.last} is from before" if folder.last.exists() else "nothing was saved before"
+        batch = f", on {', '.join(keys)}" if keys else ""
         raise DivergenceError(
-            f"{run.folder.path}: {', '.join(wrong)} not finite at step {step}; {kept}; "
-            "lower training.lr or set training.gradient_clip"
+            f"{folder.path}: {', '.join(wrong)} not finite at step {step}{batch}; {kept}; the weights that gave this "
+            f"are in {folder.diverged}; lower training.lr or set training.gradient_clip"
         )
 
 
-def _note(run: Run, state: TrainingState, loss: float) -> str:
-    words = [f"epoch {run.epoch(state.step)}", f"loss {loss:.4g}"]
-    if state.best is not None:
-        words.append(f"best {state.best.value:.4g} at {state.best.step}")
-    return ", ".join(words)
+def validation_losses(run: Run) -> dict[str, float]:
+    """Mean losses of a part in evaluation mode on the validation motions, with draws that never change."""
+    rng = torch.Generator(run.device).manual_seed(VALIDATION_SEED)
+    sums: dict[str, Tensor] = {}
+    total = 0
+    with torch.no_grad():
+        for weight, batch in run.batches.validation():
+            for _ in range(run.part.validation_draws):
+                for name, value in run.part.losses(batch, rng).items():
+                    sums[name] = sums.get(name, torch.zeros_like(value)).double() + value.double() * weight
+                total += weight
+    return {name: float(value) / total for name, value in sums.items()}
 
 
-def _weights(part: nn.Module) -> list[nn.Parameter]:
-    return [parameter for parameter in part.parameters() if parameter.requires_grad]
+class _Clock:
+    """Time spent on training, without validating and saving, since the last line of the log."""
 
+    def __init__(self) -> None:
+        self._steps, self._waited, self._worked = 0, 0.0, 0.0
+        self.waited_share = 0.0
 
-def _numbers(values: Mapping[str, Tensor]) -> dict[str, float]:
-    stacked = torch.stack([value.detach().float() for value in values.values()])  # one transfer for all
-    return dict(zip(values, stacked.tolist(), strict=True))
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """For a batch."""
+        began = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - began
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """On one step."""
+        began = time.perf_counter()
+        yield
+        self._worked += time.perf_counter() - began
+        self._steps += 1
+
+    def since_last(self, batch_size: int) -> dict[str, float]:
+        """Samples per second, and which share of the time went into waiting for them; starts anew."""
+        seconds = max(self._waited + self._worked, 1e-9)
+        self.waited_share = self._waited / seconds
+        speed = {
+            "samples_per_second": round(self._steps * batch_size / seconds, 1),
+            "data_wait": round(self.waited_share, 4),
+        }
+        self._steps, self._waited, self._worked = 0, 0.0, 0.0
+        return speed

@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,9 @@ from hero_core.runs import (
     load_evaluator,
 )
 from hero_core.training_set import Samples, TrainingSet
-from trainer.batches import Batches, batches_of
 from trainer.config import TrainConfig
-from trainer.encoded import EncodedMotions, MotionOf, motions_by_key
+from trainer.data.batches import Batches, batches_of
+from trainer.data.codes import Codes, CodesPlace, codes_of
 from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
 from trainer.loop import Run, reproducible, train
@@ -95,7 +96,7 @@ def train_part(name: str, request: Request, report: Progress = silent) -> Best |
     if folder.imported:
         return None
     with reproducible(request.config.seed, request.device):
-        run, config = _ready(name, request)
+        run, config = _ready(name, request, report)
         if folder.finished and not _goes_on(run, config):
             return None
         if folder.state.exists():
@@ -164,7 +165,7 @@ def _goes_on(run: Run, config: TrainConfig) -> bool:
     return False
 
 
-def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
+def _ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, TrainConfig]:
     """Put together what the loop needs; initial weights come from the global generator.
 
     Returns also the settings: a part that starts from other weights has its model's sizes from there.
@@ -175,7 +176,8 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
     initial, part = _initial_weights(name, request)
     if part is not None:
         config = config.with_model(name, part.config)
-    batches = batches_of(name, cls.trained_on, data, config)
+    codes = None if encoder is None else partial(_codes, cls.encoded_by, encoder, request, report)
+    batches = batches_of(name, cls.trained_on, data, config, request.device, codes)
     if part is None:
         part = _build(name, request, batches, encoder)
     metadata: dict[str, Any] = {"data": data.facts(), "selection": config.selection, "seed": config.seed}
@@ -190,7 +192,6 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
         identity[INITIAL_WEIGHTS] = initial["sha256"]
     if encoder is not None:
         metadata[ENCODED_BY_KEY] = identity[ENCODED_BY_KEY] = sha256_of_tensors(encoder.state_dict())
-        encoder = encoder.to(request.device).eval()
     scorer, chosen_with = _scorer(name, request)
     identity |= chosen_with
     run = Run(
@@ -198,7 +199,6 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
         part=part.to(request.device),
         network=part.motion if name == EVALUATOR else part,
         batches=batches,
-        encoded=None if encoder is None else EncodedMotions(encoder, _motions(data, config)),
         scorer=scorer,
         training=config.section(name).training,
         seed=config.seed,
@@ -210,8 +210,21 @@ def _ready(name: str, request: Request) -> tuple[Run, TrainConfig]:
     return run, config
 
 
-def _motions(data: TrainingSet, config: TrainConfig) -> MotionOf:
-    return motions_by_key(data.train(config.selection), data.validation(config.selection))
+def needs_codes(name: str, request: Request) -> bool:
+    """Whether a part that is not finished learns from what an earlier one makes of the motions."""
+    encoded_by = part_class(request.config, name).encoded_by
+    return encoded_by is not None and not PartFolder(request.out, name).finished
+
+
+def encode_motions(name: str, request: Request, report: Progress = silent) -> None:
+    """Make the codes that stand for the motions where ``name`` is trained, unless they are there already."""
+    _codes(part_class(request.config, name).encoded_by, _encoder(name, request), request, report)
+
+
+def _codes(encoded_by: str, encoder: Any, request: Request, report: Progress) -> Codes:
+    data, selection, device = request.data, request.config.selection, request.device
+    place = CodesPlace.of(encoded_by, encoder, data, selection, request.out, device)
+    return codes_of(place, data.read_by_training(selection), encoder.to(device).eval(), device, report)
 
 
 def _build(name: str, request: Request, batches: Batches, encoder: Any) -> Any:

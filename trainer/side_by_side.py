@@ -12,7 +12,7 @@ from hero_core.errors import HeroError
 from hero_core.progress import Progress
 from trainer.interrupts import interrupts
 from trainer.loop import StoppedError
-from trainer.runs import Request, needed_parts, train_part
+from trainer.runs import Request, encode_motions, needed_parts, needs_codes, train_part
 from trainer.state import Best
 
 _LISTEN_SECONDS = 0.5
@@ -42,6 +42,9 @@ def train_side_by_side(
     """
     if len(requests) == 1:
         return {name: train_part(name, request, reports[name]) for name, request in requests.items()}
+    for name, request in requests.items():
+        if needs_codes(name, request):  # once, rather than in each of the processes
+            encode_motions(name, request, reports[name])
     context = get_context("spawn")
     threads = max(1, torch.get_num_threads() // len(requests))
     parts: dict[Connection, tuple[str, SpawnProcess]] = {}

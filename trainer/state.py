@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hero_core.errors import ConfigError, WeightsError
 from hero_core.models.checkpoint import pack, read_header, require_state, unpack
-from hero_core.storage import write_bytes
+from trainer.averages import Averages
 
 SCHEMA = "hero-training-state/2"
 
@@ -50,6 +50,7 @@ class TrainingState:
         optimizer: of the module's weights.
         rng: that every explicit draw comes from.
         device: of all of them.
+        averages: of the weights, where the settings want them.
         step: steps done.
         best: the best validation so far.
         tally: the losses that are not in the log yet.
@@ -59,19 +60,22 @@ class TrainingState:
     optimizer: torch.optim.Optimizer
     rng: torch.Generator
     device: torch.device
+    averages: Averages | None = None
     step: int = 0
     best: Best | None = None
     tally: Tally = field(default_factory=Tally)
 
-    def save(self, path: Path, identity: Mapping[str, str]) -> None:
-        """Write everything and the random states; ``identity`` says whose they are."""
+    def to_bytes(self, identity: Mapping[str, str]) -> bytes:
+        """Everything and the random states, as a file holds them; ``identity`` says whose they are."""
         tensors = {f"model.{name}": tensor for name, tensor in self.module.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
+        if self.averages is not None:
+            tensors |= {f"average.{name}": tensor for name, tensor in self.averages.values.items()}
         tensors |= {f"random.{name}": state for name, state in self._random_states().items()}
         position = {"step": self.step, "best": self.best and asdict(self.best), "tally": asdict(self.tally)}
         header = {"schema": SCHEMA, "position": position, "identity": dict(identity)}
-        write_bytes(path, pack(tensors, header))
+        return pack(tensors, header)
 
     def load(self, path: Path, identity: Mapping[str, str]) -> None:
         """Put everything and the random states back.
@@ -82,7 +86,7 @@ class TrainingState:
         """
         header, tensors = unpack(path.read_bytes(), path)
         _require_same_run(path, header, identity)
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "random": {}}
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "random": {}, "average": {}}
         for name, tensor in tensors.items():
             group, _, rest = name.partition(".")
             groups[group][rest] = tensor
@@ -94,6 +98,8 @@ class TrainingState:
             moments.setdefault(int(index), {})[moment] = tensor
         settings = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": settings})
+        if self.averages is not None:
+            self.averages.load(groups["average"])
         self._set_random_states(groups["random"])
         position = header["position"]
         self.step, self.tally = position["step"], Tally(**position["tally"])

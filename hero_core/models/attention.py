@@ -10,11 +10,11 @@ from hero_core.models.dropout import Dropout
 from hero_core.models.rotary import Rotation
 
 
-class Clock(NamedTuple):
-    """When queries and keys are, as rotations of a head's vectors: ``(n, ...)`` and ``(b, 1, t, ...)``."""
+class Memory(NamedTuple):
+    """What queries look at, ready for any number of them: keys and values of every head, ``(b, h, t, d / h)``."""
 
-    queries: Rotation
-    keys: Rotation
+    keys: Tensor
+    values: Tensor
 
 
 class Attention(nn.Module):
@@ -29,29 +29,36 @@ class Attention(nn.Module):
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
 
-    def forward(
-        self, queries: Tensor, context: Tensor, valid: Tensor | None = None, clock: Clock | None = None
+    def forward(self, queries: Tensor, context: Tensor) -> Tensor:
+        """What each of the queries ``(b, n, d)`` gathers from the context ``(b, t, d)``, ``(b, n, d)``."""
+        memory = self.memory(self.key(context), self.value(context))
+        gathered: Tensor = self.out(self.gather(self.query(queries), memory))  # (b, n, d)
+        return gathered
+
+    def memory(self, key: Tensor, value: Tensor, when: Rotation | None = None) -> Memory:
+        """Keys and values, ``(b, t, d)`` each, as :meth:`gather` wants them; ``when`` ``(b, 1, t, ...)`` turns keys."""
+        keys = self._split(key)
+        return Memory(keys if when is None else when(keys), self._split(value))
+
+    def gather(
+        self, query: Tensor, memory: Memory, valid: Tensor | None = None, when: Rotation | None = None
     ) -> Tensor:
-        """What each query gathers from the context.
+        """What lies between the projections of queries and results.
 
         Args:
-            queries: ``(b, n, d)``.
-            context: ``(b, t, d)``, the source of keys and values.
-            valid: ``(b, t)``, True where the context may be attended to; None for everywhere.
-            clock: when queries and keys are; None if time does not matter.
+            query: ``(b, n, d)``.
+            memory: of ``t`` places.
+            valid: ``(b, t)``, True where the memory may be attended to; None for everywhere.
+            when: the queries are, ``(n, ...)``; None if time does not matter.
 
         Returns:
             ``(b, n, d)``
         """
+        queries = self._split(query) if when is None else when(self._split(query))
         mask = None if valid is None else valid[:, None, None, :]  # (b, 1, 1, t)
-        query, key = self._split(self.query(queries)), self._split(self.key(context))
-        if clock is not None:
-            query, key = clock.queries(query), clock.keys(key)
-        gathered = self._gather(query, key, self._split(self.value(context)), mask)  # (b, h, n, d/h)
-        joined: Tensor = self.out(gathered.transpose(1, 2).flatten(2))  # (b, n, d)
-        return joined
+        return self._weigh(queries, memory.keys, memory.values, mask).transpose(1, 2).flatten(2)
 
-    def _gather(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    def _weigh(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         p = self.dropout.p if self.training else 0.0
         if p == 0 or query.device.type != "cpu":
             return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=p)

@@ -59,30 +59,38 @@ class Batch:
     Attributes:
         keys: of the pairs, all different, and a clip with several reactions may be in more than one; of windows, of the
             motions that they are from.
-        motion: ``(b, n, 263)`` in HumanML3D units, zero past each length.
         lengths: ``(b,)`` int64, valid frames.
+        frames: the motions ``(b, n, 263)`` in HumanML3D units, zero past each length; None where ``encoded`` stands
+            for them.
         condition: the videos; None for a part that is trained on motions alone.
-        encoded: what the part named by ``encoded_by`` makes of the motions, e.g. tokens ``(b, n / 4, q)``; None
-            for a part that is trained on the motions themselves.
-        starts: at which frame of its whole motion each of the motions starts.
+        encoded: what the part named by ``encoded_by`` makes of the motions, e.g. tokens ``(b, m, q)``, of any values
+            past each length; None for a part that is trained on the motions themselves.
+        most_tokens: no fewer than the motions have together, where that is to be known without asking the device.
     """
 
     keys: tuple[str, ...]
-    motion: Tensor
     lengths: Tensor
+    frames: Tensor | None = None
     condition: VideoFeatures | None = None
     encoded: Tensor | None = None
-    starts: tuple[int, ...] = ()
+    most_tokens: int | None = None
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on ``device``."""
         return replace(
             self,
-            motion=self.motion.to(device),
             lengths=self.lengths.to(device),
+            frames=None if self.frames is None else self.frames.to(device),
             condition=self.condition and self.condition.to(device),
             encoded=None if self.encoded is None else self.encoded.to(device),
         )
+
+    @property
+    def motion(self) -> Tensor:
+        """The motions, of a batch that has them."""
+        if self.frames is None:
+            raise ValueError("this batch was made without motions")
+        return self.frames
 
     @property
     def video(self) -> VideoFeatures:
@@ -128,12 +136,15 @@ class Part(Network, Protocol):
         encoded_by: name of the earlier part whose ``encode(motion, lengths)`` makes ``Batch.encoded``, or None.
         metric: the loss that marks the best checkpoint by its lowest value on the validation pairs.
         validation_draws: how often each validation pair is scored, with other random draws.
+        recordable: whether :meth:`losses` is made of operations on the device alone, whose shapes follow from those of
+            the batch: then a GPU can play it back.
     """
 
     trained_on: ClassVar[Literal["windows", "pairs"]]
     encoded_by: ClassVar[str | None]
     metric: ClassVar[str]
     validation_draws: ClassVar[int]
+    recordable: ClassVar[bool]
 
     @classmethod
     def build(cls, config: Any, facts: TrainingFacts) -> Any:

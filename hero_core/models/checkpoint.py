@@ -59,6 +59,11 @@ class Origin:
 
 def save_network(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
     """Write a checkpoint; it replaces an older one only when it is complete and on disk."""
+    write_bytes(path, checkpoint_bytes(network, metadata))
+
+
+def checkpoint_bytes(network: Network, metadata: Mapping[str, Any]) -> bytes:
+    """What a checkpoint of a network as it is now holds."""
     header = {
         "schema": SCHEMA,
         "kind": network.kind,
@@ -66,7 +71,7 @@ def save_network(path: Path, network: Network, metadata: Mapping[str, Any]) -> N
         "metadata": dict(metadata),
         "versions": library_versions(),
     }
-    write_bytes(path, pack(network.state_dict(), header))
+    return pack(network.state_dict(), header)
 
 
 def load_network(path: Path, cls: type[NetworkT]) -> tuple[NetworkT, Origin]:

@@ -1,5 +1,10 @@
 """The numbers that the motion format fixes, each in this one place (paper, section 4; HumanML3D)."""
 
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
 FPS = 20
 """Frames per second of every motion vector."""
 
@@ -16,6 +21,10 @@ FRAMES_PER_TOKEN = 4
 """Frames that one motion token stands for; also the evaluator's unit."""
 
 
-def whole_tokens(frames: int) -> int:
-    """The most frames, of ``frames``, that make whole tokens."""
-    return frames // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+Frames = TypeVar("Frames", int, NDArray[np.int64])
+
+
+def whole_tokens(frames: Frames) -> Frames:
+    """The most frames, of ``frames``, that make whole tokens; a number, or each of an array."""
+    whole: Frames = frames // FRAMES_PER_TOKEN * FRAMES_PER_TOKEN
+    return whole

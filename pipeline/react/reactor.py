@@ -102,7 +102,7 @@ class Reactor:
         return Reaction(video, vectors, vectors_to_joints(vectors), clip, statement, provenance, warnings)
 
     def _length(self, frames: int | None) -> int:
-        longest = self.generator.max_length
+        longest: int = self.generator.max_length
         if frames is None:
             return whole_tokens(min(DEFAULT_LENGTH_FRAMES, longest))
         if not FRAMES_PER_TOKEN <= frames <= longest:

@@ -136,7 +136,7 @@ def test_losses_and_gradients(fixture: Fixture, forward: dict[str, Tensor]) -> N
     tokenizer.normalisation.std.fill_(1.0)
     motion = forward["motion"]
     losses = tokenizer.losses(
-        Batch(tuple(map(str, range(len(motion)))), motion, torch.full((len(motion),), motion.shape[1]))
+        Batch(tuple(map(str, range(len(motion)))), torch.full((len(motion),), motion.shape[1]), motion)
     )
     names = {"total": "loss", "reconstruction": "loss_rec", "local_positions": "loss_explicit"}
     names |= {"commitment": "loss_commit", "perplexity": "perplexity"}

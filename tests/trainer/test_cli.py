@@ -147,7 +147,7 @@ def test_all_on_a_cpu_without_a_preset_says_what_and_how_long(
         "all", data_folder, "--out", tmp_path / "run", "--device", "cpu", *tiny_overrides
     )
     assert code == 0
-    before, _, after = out.partition("rvq: 1/7")
+    before, _, after = out.partition("rvq: 0/7")
     assert "Training evaluator, rvq, masked, residual of hero one after another, on the CPU" in before
     assert "Settings: paper" in before
     assert "choose --preset demo" in before

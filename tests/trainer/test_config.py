@@ -142,7 +142,7 @@ def test_fingerprint_covers_what_decides_the_numbers_but_not_how_long():
     def fingerprint(*overrides):
         return load("demo", *overrides).fingerprint("masked")
 
-    same = ("workers=3", "tensorboard=true", "rvq.training.lr=1e-3")
+    same = ("reading=mapped", "tensorboard=true", "rvq.training.lr=1e-3")
     longer = ("steps=9", "epochs=3", "log_every_steps=1", "save_every_steps=1", "pretrained_on=all")
     assert fingerprint() == fingerprint(*same, *(f"masked.training.{setting}" for setting in longer))
     others = ("seed=1", "masked.training.lr=1e-3", "masked.training.milestones=[9]", "masked.model.layers=1")

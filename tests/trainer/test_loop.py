@@ -8,14 +8,16 @@ from typing import ClassVar
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError
 from hero_core.models.base import Batch
 from hero_core.models.checkpoint import load_network, read_header
+from tests.trainer.conftest import KilledError, after_step, kill
 from trainer.config import TrainingConfig
-from trainer.draws import Order
+from trainer.data.draws import Order
 from trainer.folder import PartFolder
 from trainer.log import read_log
 from trainer.loop import DivergenceError, Run, StoppedError, reproducible, train
@@ -31,6 +33,7 @@ class Line(nn.Module):
     settings: ClassVar[type[Config]] = Config
     metric: ClassVar[str] = "error"
     validation_draws: ClassVar[int] = 2
+    recordable: ClassVar[bool] = True
 
     def __init__(self, config=None):
         super().__init__()
@@ -49,6 +52,7 @@ class Points:
 
     order = Order(seed=0, samples=20, batch_size=4)
     longest_frames = 4
+    reading = "made up"
 
     def __init__(self, poison=None):
         self.counts = {}
@@ -64,7 +68,7 @@ class Points:
         yield 3, self._batch(torch.zeros(3, 1))
 
     def _batch(self, x):
-        return Batch(keys=(), motion=x, lengths=torch.ones(len(x), dtype=torch.long))
+        return Batch(keys=("a", "b"), lengths=torch.ones(len(x), dtype=torch.long), frames=x)
 
 
 def quiet(done, total, note=""):
@@ -79,7 +83,6 @@ def fit(path, settings=SETTINGS, report=quiet, poison=None, identity=None):
             part=part,
             network=part,
             batches=Points(poison),
-            encoded=None,
             scorer=None,
             training=settings,
             seed=0,
@@ -100,7 +103,7 @@ def weights(path, which="last"):
 
 def log_of(path):
     return [
-        {name: value for name, value in line.items() if name != "samples_per_second"}
+        {name: value for name, value in line.items() if name not in ("samples_per_second", "data_wait")}
         for line in read_log(path / "line" / "log.jsonl")
     ]
 
@@ -110,18 +113,6 @@ def assert_same_run(one, other):
         ours, theirs = weights(one, which), weights(other, which)
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert log_of(one) == log_of(other)
-
-
-class KilledError(Exception):
-    pass
-
-
-def killed_at(step):
-    def report(done, total, note=""):
-        if done == step:
-            raise KilledError
-
-    return report
 
 
 def test_loss_falls_and_log_says_when(tmp_path):
@@ -155,12 +146,14 @@ def test_best_is_kept_where_the_metric_was_lowest(tmp_path):
     assert noted["origin"] == "test"
 
 
+@pytest.mark.parametrize("averaged", [None, 0.7])
 @pytest.mark.parametrize("step", range(1, 11))
-def test_killed_at_any_step_and_resumed(tmp_path, step):
-    fit(tmp_path / "whole")
-    with pytest.raises(KilledError):
-        fit(tmp_path / "killed", report=killed_at(step))
-    fit(tmp_path / "killed")
+def test_killed_at_any_step_and_resumed(tmp_path, step, averaged):
+    settings = SETTINGS.model_copy(update={"average_decay": averaged})
+    fit(tmp_path / "whole", settings)
+    with after_step(step, kill), pytest.raises(KilledError):
+        fit(tmp_path / "killed", settings)
+    fit(tmp_path / "killed", settings)
     assert_same_run(tmp_path / "whole", tmp_path / "killed")
 
 
@@ -169,45 +162,50 @@ def test_a_signal_saves_and_the_run_goes_on_from_there(tmp_path, number):
     fit(tmp_path / "whole")
     before = signal.getsignal(number)
 
-    def interrupt(done, total, note=""):
-        if done == 5:
-            os.kill(os.getpid(), number)
-
-    with pytest.raises(StoppedError, match="step 5 of 10"):
-        fit(tmp_path / "stopped", report=interrupt)
+    with (
+        after_step(5, lambda: os.kill(os.getpid(), number)),
+        pytest.raises(StoppedError, match="step 5 of 10"),
+    ):
+        fit(tmp_path / "stopped")
     assert signal.getsignal(number) == before
     assert metadata(tmp_path / "stopped")["step"] == 5
     seen = []
     fit(tmp_path / "stopped", report=lambda done, total, note="": seen.append(done))
-    assert seen == [6, 7, 8, 9, 10]
+    assert seen == [5, 6, 9, 10]  # where it stands, then with every line of the log
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
 def test_a_signal_in_the_last_step_is_no_interruption(tmp_path):
-    def interrupt(done, total, note=""):
-        if done == 10:
-            os.kill(os.getpid(), signal.SIGINT)
-
-    fit(tmp_path, report=interrupt)
+    with after_step(10, lambda: os.kill(os.getpid(), signal.SIGINT)):
+        fit(tmp_path)
 
 
 def test_not_a_number_names_the_step_and_keeps_the_checkpoint(tmp_path):
     with pytest.raises(
-        DivergenceError, match=r"total.*not finite at step 7.*last.safetensors is from before"
+        DivergenceError, match=r"total.*not finite at step 7, on a, b; .*last.safetensors is from before"
     ):
         fit(tmp_path, poison=7)
     assert metadata(tmp_path)["step"] == 4
     assert all(tensor.isfinite().all() for tensor in weights(tmp_path).values())
 
 
+def test_the_weights_before_a_step_that_is_not_finite_are_kept(tmp_path):
+    fit(tmp_path / "whole", SETTINGS.model_copy(update={"steps": 6}))
+    with pytest.raises(DivergenceError, match=r"are in .*diverged.safetensors"):
+        fit(tmp_path, poison=7)
+    diverged = load_file(tmp_path / "line" / "diverged.safetensors")
+    for name, tensor in weights(tmp_path / "whole").items():
+        assert torch.equal(diverged[f"model.{name}"], tensor)
+
+
 def test_not_a_number_before_anything_was_saved(tmp_path):
-    with pytest.raises(DivergenceError, match="nothing was saved yet"):
+    with pytest.raises(DivergenceError, match="nothing was saved before"):
         fit(tmp_path, poison=2)
 
 
 def test_another_identity_is_not_resumed(tmp_path):
-    with pytest.raises(KilledError):
-        fit(tmp_path, report=killed_at(5))
+    with after_step(6, kill), pytest.raises(KilledError):
+        fit(tmp_path)
     with pytest.raises(ConfigError, match="not the same part"):
         fit(tmp_path, identity={"part": "curve"})
 
@@ -231,7 +229,8 @@ def test_gradients_are_clipped(tmp_path):
 def test_the_note_names_a_loss_from_the_first_step_on(tmp_path):
     notes = []
     fit(tmp_path, report=lambda done, total, note="": notes.append(note))
-    assert len(notes) == 10
+    assert notes.pop(0) == "made up"
+    assert len(notes) == 4
     assert all("loss 0." in note or "loss 1." in note for note in notes), notes
     assert not any("nan" in note for note in notes)
 
@@ -274,7 +273,7 @@ def test_more_steps_go_on_to_the_weights_of_a_longer_run(tmp_path):
         SETTINGS.model_copy(update={"steps": 15}),
         report=lambda done, total, note="": seen.append(done),
     )
-    assert seen == [11, 12, 13, 14, 15]
+    assert seen == [10, 12, 15]
     ours, theirs = weights(tmp_path / "extended"), weights(tmp_path / "long")
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 

@@ -194,7 +194,7 @@ def test_a_finished_part_says_what_it_ignores(whole_run, train_tiny, override, i
         train_tiny("rvq", whole_run, override, resume=True)
 
 
-@pytest.mark.parametrize("override", ["masked.training.lr=1", "workers=1", "rvq.training.log_every_steps=1"])
+@pytest.mark.parametrize("override", ["masked.training.lr=1", "reading=mapped", "rvq.training.log_every_steps=1"])
 def test_what_does_not_concern_a_finished_part_may_change(whole_run, train_tiny, override):
     assert train_tiny("rvq", whole_run, override, resume=True) is None
 
@@ -234,7 +234,7 @@ def test_settings_and_data_must_agree_and_nothing_is_overwritten(tmp_path, train
     with pytest.raises(ConfigError, match="not the same data"):
         train_tiny("evaluator", run, data=other, resume=True)
     assert [file.read_bytes() for file in files] == before
-    assert train_tiny("evaluator", run, "masked.training.lr=1", "workers=0", resume=True)
+    assert train_tiny("evaluator", run, "masked.training.lr=1", "reading=auto", resume=True)
 
 
 def test_a_masked_transformer_needs_its_tokenizer(tmp_path, train_tiny, data_folder):

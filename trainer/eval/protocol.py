@@ -17,10 +17,9 @@ from pydantic import Field
 from hero_core.config import Config
 from hero_core.models.base import Generator, VideoFeatures, generator_class
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.motion.format import whole_tokens
 from hero_core.records import FeatureRecord
 from hero_core.training_set import Sample
-from trainer.draws import Span, crop
+from trainer.data.draws import Crops, Draw, Pieces, whole_motions
 from trainer.reactions import Motion, cut, embed, react, reconstruct, torch_rng
 
 ProtocolName = Literal["paper", "official", "quick"]
@@ -152,16 +151,21 @@ class Evaluation:
         self._config = config
         self._device = device
         self._order = np.random.default_rng([config.seed]).permutation(len(samples))
-        self._spans = [self._span(index, len(sample.motion)) for index, sample in enumerate(samples)]
+        self._pieces = _pieces([len(sample.motion) for sample in samples], config)
 
     @property
     def lengths(self) -> list[int]:
         """Frames of every true motion, as evaluated; a reaction gets the same."""
-        return [span.frames for span in self._spans]
+        frames: list[int] = self._pieces.frames.tolist()
+        return frames
 
     def real_motions(self) -> list[Motion]:
         """The true motions, as evaluated."""
-        return [sample.motion[span.slice] for sample, span in zip(self._samples, self._spans, strict=True)]
+        starts, lengths = self._pieces.starts, self._pieces.frames
+        return [
+            sample.motion[start : start + length]
+            for sample, start, length in zip(self._samples, starts, lengths, strict=True)
+        ]
 
     def reconstruct(self, motions: Sequence[Motion]) -> list[Motion] | None:
         """Motions through the generator's tokens or latents and back; None where it has none."""
@@ -193,7 +197,7 @@ class Evaluation:
 
     def react_to(self, videos: Sequence[FeatureRecord], number: int, rows: Sequence[int]) -> list[Motion]:
         """One reaction to each video, of the length of the pair in ``rows``; another ``number``, other draws."""
-        lengths = [self._spans[row].frames for row in rows]
+        lengths = self._pieces.frames[np.asarray(rows)].tolist()
         rng = torch_rng([self._config.seed, self._config.repeats, number])
         return react(self._generator, videos, lengths, rng, self._config.batch_size, self._device)
 
@@ -205,7 +209,7 @@ class Evaluation:
 
     def _batches(self, rows: Rows) -> Iterator[Rows]:
         if not self._config.official.keep_tail:  # then batches only matter for speed: little padding
-            rows = rows[np.argsort([self._spans[row].frames for row in rows], kind="stable")]
+            rows = rows[np.argsort(self._pieces.frames[rows], kind="stable")]
         for start in range(0, len(rows), self._config.batch_size):
             yield rows[start : start + self._config.batch_size]
 
@@ -213,8 +217,8 @@ class Evaluation:
     def _react(self, rows: Rows, rng: torch.Generator) -> Embedded:
         """One reaction to the video of each pair in ``rows``, of its length."""
         features = [self._samples[row].video for row in rows]
-        condition = VideoFeatures.of(features, [self._spans[row].start for row in rows]).to(self._device)
-        lengths = torch.tensor([self._spans[row].frames for row in rows], device=self._device)
+        condition = VideoFeatures.of(features, self._pieces.starts[rows].tolist()).to(self._device)
+        lengths = torch.from_numpy(self._pieces.frames[rows]).to(self._device)
         generated = self._generator.generate(condition, lengths, rng)  # (b, n, 263)
         motions = cut(generated, lengths)
         if not self._config.official.keep_tail:
@@ -223,10 +227,13 @@ class Evaluation:
             motions, self._evaluator.embed(generated, lengths, zero_tail=False).float().cpu().numpy()
         )
 
-    def _span(self, index: int, frames: int) -> Span:
-        if self._config.official.random_crops:
-            return crop(self._config.seed, 0, index, frames)
-        return Span(0, whole_tokens(frames))
+
+def _pieces(lengths: Sequence[int], config: EvaluationConfig) -> Pieces:
+    """What of motions with so many frames is evaluated."""
+    everything = np.arange(len(lengths))
+    if config.official.random_crops:
+        return Crops(lengths, config.seed).locate(Draw(0, everything))
+    return whole_motions(everything, np.asarray(lengths, np.int64))
 
 
 def _in_order(motions: Mapping[int, Motion]) -> list[Motion]:

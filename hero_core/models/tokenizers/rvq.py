@@ -90,6 +90,7 @@ class RvqTokenizer(nn.Module):
     encoded_by: ClassVar[None] = None
     metric: ClassVar[str] = "reconstruction"
     validation_draws: ClassVar[int] = 1
+    recordable: ClassVar[bool] = True
 
     def __init__(self, config: RvqConfig) -> None:
         super().__init__()

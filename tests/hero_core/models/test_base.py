@@ -22,13 +22,15 @@ def test_videos_are_stacked_and_timed_from_the_first_frame_of_their_motion() -> 
 
 
 def test_a_batch_says_what_it_was_made_without() -> None:
-    batch = Batch(("a",), torch.zeros(1, 8, 263), torch.tensor([8]))
+    batch = Batch(("a",), torch.tensor([8]))
     with pytest.raises(ValueError, match="without videos"):
         _ = batch.video
+    with pytest.raises(ValueError, match="without motions"):
+        _ = batch.motion
     with pytest.raises(ValueError, match="not encoded"):
         _ = batch.tokens
     full = Batch(
-        batch.keys, batch.motion, batch.lengths, VideoFeatures.of([record(0.0)]), torch.zeros(1, 2, 3)
+        batch.keys, batch.lengths, torch.zeros(1, 8, 3), VideoFeatures.of([record(0.0)]), torch.zeros(1, 2, 3)
     )
     moved = full.to(torch.device("meta"))
     tensors = (moved.motion, moved.lengths, moved.tokens, *moved.video)

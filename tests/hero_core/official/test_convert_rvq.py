@@ -98,7 +98,7 @@ def test_fine_tuning_starts_from_the_imported_codes(run: Run) -> None:
     before = [layer.codebook.clone() for layer in layers]
     rng = torch.Generator().manual_seed(0)
     motion = torch.randn(4, 20, 263, generator=rng)
-    tokenizer.losses(Batch(tuple("abcd"), motion, torch.full((4,), 20)), rng)
+    tokenizer.losses(Batch(tuple("abcd"), torch.full((4,), 20), motion), rng)
     for layer, old in zip(layers, before, strict=True):
         assert layer.initialised
         assert (layer.codebook - old).norm(dim=-1).max() < 0.1 * old.norm(dim=-1).mean()

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hero_core.config import parse_config
 from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
@@ -105,6 +106,7 @@ class MaskedTransformer(nn.Module):
     encoded_by: ClassVar[str] = "rvq"
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 4
+    recordable: ClassVar[bool] = True
 
     def __init__(self, config: MaskedConfig) -> None:
         super().__init__()
@@ -131,10 +133,15 @@ class MaskedTransformer(nn.Module):
         }
         return cls(parse_config(MaskedConfig, config.model_dump() | decided, "masked.model"))
 
-    def logits(self, tokens: Tensor, valid: Tensor, context: Context) -> Tensor:
-        """``(b, m)`` ids -> ``(b, m, codebook_size)``; [MASK] and [PAD] cannot be predicted."""
+    def logits(
+        self, tokens: Tensor, valid: Tensor, context: Context, most_valid: int | None = None
+    ) -> Tensor:
+        """``(b, m)`` ids -> ``(b, m, codebook_size)``; [MASK] and [PAD] cannot be predicted.
+
+        What comes out in the padding means nothing; ``most_valid`` is for :meth:`VideoDecoder.forward`.
+        """
         embedded = self.token_embedding(tokens)  # (b, m, code_dim)
-        hidden = self.decoder(embedded, valid, context.token, context)  # (b, m, latent)
+        hidden = self.decoder(embedded, valid, context.token, context, most_valid)  # (b, m, latent)
         logits: Tensor = self.head(hidden)
         return logits
 
@@ -148,21 +155,27 @@ class MaskedTransformer(nn.Module):
         Returns:
             ``total``, the mean negative log-likelihood of the masked tokens (Eq. 2), and their ``accuracy``.
         """
-        token_lengths = batch.lengths // FRAMES_PER_TOKEN
-        size = self.config.max_tokens if self.config.mask_over_padded else int(token_lengths.max())
-        tokens = batch.tokens[:, :size, 0]  # (b, m)
+        tokens = batch.tokens[..., 0]  # (b, m)
+        if self.config.mask_over_padded:
+            tokens = F.pad(tokens, (0, self.config.max_tokens - tokens.shape[1]))
         condition_drop = self.config.condition_drop if self.training else 0.0
         draws = MaskingDraws.draw(tokens, self.config.codebook_size, condition_drop, rng)
-        return self.likelihood(tokens, token_lengths, batch.video, draws)
+        lengths = batch.lengths // FRAMES_PER_TOKEN
+        return self.likelihood(tokens, lengths, batch.video, draws, batch.most_tokens)
 
     def likelihood(
-        self, tokens: Tensor, token_lengths: Tensor, condition: VideoFeatures, draws: MaskingDraws
+        self,
+        tokens: Tensor,
+        token_lengths: Tensor,
+        condition: VideoFeatures,
+        draws: MaskingDraws,
+        most_tokens: int | None = None,
     ) -> dict[str, Tensor]:
         """:meth:`losses` of base-layer ids ``(b, m)`` with these random draws."""
         inputs, targets = self.mask(tokens, token_lengths, draws)
         valid = valid_mask(token_lengths, tokens.shape[1])
-        logits = self.logits(inputs, valid, self.decoder.context(condition, ~draws.drop_condition))
-        return token_losses(logits, tokens, targets)
+        context = self.decoder.context(condition, ~draws.drop_condition)
+        return token_losses(self.logits(inputs, valid, context, most_tokens), tokens, targets)
 
     def mask(self, tokens: Tensor, token_lengths: Tensor, draws: MaskingDraws) -> MaskedTokens:
         """Hide some tokens, their number by the cosine schedule, most behind [MASK] and some as BERT does."""

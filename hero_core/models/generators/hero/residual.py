@@ -107,6 +107,7 @@ class ResidualTransformer(nn.Module):
     encoded_by: ClassVar[str] = "rvq"
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 4
+    recordable: ClassVar[bool] = True
 
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()
@@ -136,7 +137,14 @@ class ResidualTransformer(nn.Module):
         }
         return cls(parse_config(ResidualConfig, config.model_dump() | decided, "residual.model"))
 
-    def logits(self, history: Tensor, layer: Tensor, valid: Tensor, context: Context) -> Tensor:
+    def logits(
+        self,
+        history: Tensor,
+        layer: Tensor,
+        valid: Tensor,
+        context: Context,
+        most_valid: int | None = None,
+    ) -> Tensor:
         """Logits of one layer, its own for every sample.
 
         Args:
@@ -144,14 +152,15 @@ class ResidualTransformer(nn.Module):
             layer: ``(b,)`` in 1..q-1.
             valid: ``(b, m)``.
             context: the condition.
+            most_valid: see :meth:`VideoDecoder.forward`.
 
         Returns:
-            ``(b, m, codebook_size + 1)``; the last class is [PAD].
+            ``(b, m, codebook_size + 1)``, without meaning in the padding; the last class is [PAD].
         """
         one_hot = F.one_hot(layer, self.config.quantizers).to(history.dtype)  # (b, q)
         layer_token = self.layer_embedding(one_hot)[:, None]  # (b, 1, latent)
         prefix = torch.cat([context.token, layer_token], dim=1)  # (b, 2, latent)
-        hidden = self.head(self.decoder(history, valid, prefix, context))  # (b, m, code_dim)
+        hidden = self.head(self.decoder(history, valid, prefix, context, most_valid))  # (b, m, code_dim)
         logits: Tensor = hidden @ self.tables.predict[layer - 1].mT  # (b, m, classes)
         if self.tables.bias is not None:
             logits = logits + self.tables.bias[layer - 1][:, None]
@@ -179,20 +188,25 @@ class ResidualTransformer(nn.Module):
         Returns:
             ``total``, the mean negative log-likelihood of the tokens of those layers, and their ``accuracy``.
         """
-        token_lengths = batch.lengths // FRAMES_PER_TOKEN
-        tokens = batch.tokens[:, : int(token_lengths.max())]  # (b, m, q)
+        tokens = batch.tokens  # (b, m, q)
         condition_drop = self.config.condition_drop if self.training else 0.0
         draws = LayerDraws.draw(len(tokens), self.config.quantizers, condition_drop, rng, tokens.device)
-        return self.likelihood(tokens, token_lengths, batch.video, draws)
+        lengths = batch.lengths // FRAMES_PER_TOKEN
+        return self.likelihood(tokens, lengths, batch.video, draws, batch.most_tokens)
 
     def likelihood(
-        self, tokens: Tensor, token_lengths: Tensor, condition: VideoFeatures, draws: LayerDraws
+        self,
+        tokens: Tensor,
+        token_lengths: Tensor,
+        condition: VideoFeatures,
+        draws: LayerDraws,
+        most_tokens: int | None = None,
     ) -> dict[str, Tensor]:
         """:meth:`losses` of ids ``(b, m, q)`` with these random draws."""
         valid = valid_mask(token_lengths, tokens.shape[1])  # (b, m)
         tokens = tokens.masked_fill(~valid[..., None], self.pad_id)
         context = self.decoder.context(condition, ~draws.drop_condition)
-        logits = self.logits(self.history(tokens, draws.layer), draws.layer, valid, context)
+        logits = self.logits(self.history(tokens, draws.layer), draws.layer, valid, context, most_tokens)
         targets = tokens.gather(-1, draws.layer[:, None, None].expand(-1, tokens.shape[1], 1))[
             ..., 0
         ]  # (b, m)

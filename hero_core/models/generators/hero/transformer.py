@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from itertools import zip_longest
+from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,10 +12,11 @@ from torch import Tensor, nn
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
-from hero_core.models.attention import Attention, Clock, FeedForward
+from hero_core.models.attention import Attention, FeedForward, Memory
 from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.dropout import Dropout
 from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.padding import Packing
 from hero_core.models.rotary import Rotation
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 
@@ -86,13 +88,11 @@ class Context(NamedTuple):
 
     Attributes:
         token: ``(b, 1, latent)``, first in every sequence.
-        memory: ``(b, t, latent)``, the frames that every unit looks at.
-        times: ``(b, t)``, when they are shown, in seconds from the first frame of the motion.
+        frames: what every unit looks at, ``(b, t, latent)`` as keys and values of its own; empty without DIE.
     """
 
     token: Tensor
-    memory: Tensor
-    times: Tensor
+    frames: tuple[Memory, ...]
 
 
 class DecoderUnit(nn.Module):
@@ -109,13 +109,32 @@ class DecoderUnit(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, valid: Tensor, memory: Tensor, clock: Clock | None) -> Tensor:
-        """One step over the sequence ``(b, n, latent)``, of which ``valid`` ``(b, n)`` positions can be attended to."""
-        x = self.self_attention_norm(x + self.dropout(self.self_attention(x, x, valid)))
-        if self.frame_attention is not None and self.frame_attention_norm is not None:
-            x = self.frame_attention_norm(x + self.dropout(self.frame_attention(x, memory, clock=clock)))
+    def forward(self, x: Tensor, packing: Packing, frames: Memory | None, when: Rotation | None) -> Tensor:
+        """One step over the packed positions ``(v, latent)`` of a batch of sequences.
+
+        Args:
+            x: the positions.
+            packing: where they are, and which of them can be attended to.
+            frames: see :meth:`look_at`; None without DIE.
+            when: the positions are, ``(n, ...)``, if the frames know when they are.
+        """
+        own = self.self_attention
+        query, key, value = (packing.unpack(each(x)) for each in (own.query, own.key, own.value))  # (b, n, d)
+        gathered = own.gather(query, own.memory(key, value), packing.valid)
+        x = self.self_attention_norm(x + self.dropout(own.out(packing.pack(gathered))))
+        if frames is not None and self.frame_attention is not None and self.frame_attention_norm is not None:
+            query = packing.unpack(self.frame_attention.query(x))
+            gathered = packing.pack(self.frame_attention.gather(query, frames, when=when))
+            x = self.frame_attention_norm(x + self.dropout(self.frame_attention.out(gathered)))
         output: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return output
+
+    def look_at(self, frames: Tensor, when: Rotation | None) -> Memory | None:
+        """Frames ``(b, t, latent)`` as this unit remembers them; None without DIE."""
+        attention = self.frame_attention
+        if attention is None:
+            return None
+        return attention.memory(attention.key(frames), attention.value(frames), when)
 
 
 class VideoDecoder(nn.Module):
@@ -148,23 +167,34 @@ class VideoDecoder(nn.Module):
         frames = condition.frames  # (b, t, d)
         if not self.config.guidance_keeps_frames:
             frames = frames * keep[:, None, None]
+        watched = self.condition_projection(frames)  # (b, t, latent)
+        shown = self._when(condition.times[:, None])
+        memories = [cast(DecoderUnit, unit).look_at(watched, shown) for unit in self.units]
         return Context(
             self.condition_projection(token)[:, None],  # (b, 1, latent)
-            self.condition_projection(frames),  # (b, t, latent)
-            condition.times,
+            tuple(memory for memory in memories if memory is not None),
         )
 
-    def forward(self, tokens: Tensor, valid: Tensor, prefix: Tensor, context: Context) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        valid: Tensor,
+        prefix: Tensor,
+        context: Context,
+        most_valid: int | None = None,
+    ) -> Tensor:
         """Hidden states of the motion tokens.
 
         Args:
             tokens: ``(b, n, code_dim)``, embedded.
             valid: ``(b, n)``, True before the padding.
             prefix: ``(b, p, latent)``, goes in front, without positions.
-            context: of which the frames and their times are used here.
+            context: of which the frames are used here.
+            most_valid: True in ``valid`` at most; so many are computed, whichever they are. None computes on a CPU
+                just the valid ones, elsewhere all, so that nothing waits for the count.
 
         Returns:
-            ``(b, n, latent)``
+            ``(b, n, latent)``, without meaning in the padding.
 
         Raises:
             InputError: more tokens than ``config.max_tokens``.
@@ -175,20 +205,20 @@ class VideoDecoder(nn.Module):
                 f"{count} motion tokens, but this model was made for at most {self.config.max_tokens}"
             )
         motion = self.token_dropout(self.token_projection(tokens) + self.positions[:count])  # (b, n, latent)
-        sequence = torch.cat([prefix, motion], dim=1)  # (b, p + n, latent)
-        valid = F.pad(valid, (prefix.shape[1], 0), value=True)  # (b, p + n)
-        clock = self._clock(prefix.shape[1], count, context.times)
-        for unit in self.units:
-            sequence = unit(sequence, valid, context.memory, clock)
-        return sequence[:, prefix.shape[1] :]
+        before = prefix.shape[1]
+        most = None if most_valid is None else most_valid + len(tokens) * before
+        packing = Packing.of(F.pad(valid, (before, 0), value=True), most)  # of (b, p + n)
+        packed = packing.pack(torch.cat([prefix, motion], dim=1))  # (v, latent)
+        when = self._when(F.pad(token_times(count, tokens.device), (before, 0)))  # the prefix has no time
+        for unit, frames in zip_longest(self.units, context.frames):
+            packed = unit(packed, packing, frames, when)
+        return packing.unpack(packed)[:, before:]
 
-    def _clock(self, prefix: int, tokens: int, frame_times: Tensor) -> Clock | None:
-        """When the sequence and the frames are; the prefix has no time, so it is not rotated."""
+    def _when(self, seconds: Tensor) -> Rotation | None:
+        """Times ``(..., n)`` as rotations, if the attention to the frames knows of time."""
         if self.config.frame_time != "rotary":
             return None
-        width = self.config.latent_dim // self.config.heads
-        seconds = F.pad(token_times(tokens, frame_times.device), (prefix, 0))  # (p + n,)
-        return Clock(Rotation.of(seconds, width), Rotation.of(frame_times[:, None], width))
+        return Rotation.of(seconds, self.config.latent_dim // self.config.heads)
 
 
 class OutputHead(nn.Sequential):

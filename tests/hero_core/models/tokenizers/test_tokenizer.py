@@ -26,7 +26,7 @@ def _motion(batch: int = 3, frames: int = 24) -> Tensor:
 
 
 def _batch(motion: Tensor) -> Batch:
-    return Batch(tuple(map(str, range(len(motion)))), motion, torch.full((len(motion),), motion.shape[1]))
+    return Batch(tuple(map(str, range(len(motion)))), torch.full((len(motion),), motion.shape[1]), motion)
 
 
 def _facts(motion: Tensor) -> TrainingFacts:

@@ -49,8 +49,8 @@ def tokens_of(lengths: Tensor, seed: int = 0) -> Tensor:
 
 
 def batch_of(tokens: Tensor, lengths: Tensor, condition: VideoFeatures) -> Batch:
-    keys, motion = tuple(map(str, range(len(tokens)))), torch.zeros(len(tokens), 4 * tokens.shape[1], 263)
-    return Batch(keys, motion, 4 * lengths, condition, tokens[..., None])
+    keys = tuple(map(str, range(len(tokens))))
+    return Batch(keys, 4 * lengths, condition=condition, encoded=tokens[..., None])
 
 
 def corrupt(
@@ -124,10 +124,10 @@ def test_losses_are_of_the_base_layer_and_a_token_is_four_frames(over_padded: bo
     lengths = torch.tensor([7, 4])
     finer = torch.randint(8, (2, CONFIG.max_tokens), generator=seeded(3))
     base = torch.randint(8, (2, CONFIG.max_tokens), generator=seeded(4))
-    batch = Batch(
-        ("a", "b"), torch.zeros(2, 40, 263), 4 * lengths + 3, video(2), torch.stack([base, finer], -1)
-    )
-    tokens = base if over_padded else base[:, :7]  # what is drawn depends on the padding where it counts
+    size = 8  # longer than the longest, shorter than the model's longest
+    encoded = torch.stack([base, finer], -1)[:, :size]
+    batch = Batch(("a", "b"), 4 * lengths + 3, condition=video(2), encoded=encoded)
+    tokens = base if over_padded else base[:, :size]  # where the padding counts, it is the model's longest
     draws = MaskingDraws.draw(tokens, CONFIG.codebook_size, 0.0, seeded())
     expected = model.likelihood(tokens, lengths, video(2), draws)
     assert model.losses(batch, seeded())["total"].item() == pytest.approx(expected["total"].item())

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hero_core.models.attention import Memory
 from hero_core.models.base import Batch, VideoFeatures
 from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.generators.hero.residual import (
@@ -16,6 +17,7 @@ from hero_core.models.generators.hero.residual import (
     ResidualTransformer,
 )
 from hero_core.models.generators.hero.settings import HeroSampling
+from hero_core.models.generators.hero.transformer import Context
 from hero_core.models.padding import valid_mask
 from hero_core.models.sampling import Uniform, uniform_from
 
@@ -55,8 +57,8 @@ def tokens_of(lengths: Tensor, seed: int = 0) -> Tensor:
 
 def batch_of(lengths: Tensor) -> Batch:
     tokens = tokens_of(lengths)
-    keys, motion = tuple(map(str, range(len(tokens)))), torch.zeros(len(tokens), 4 * tokens.shape[1], 263)
-    return Batch(keys, motion, 4 * lengths, video(len(tokens)), tokens)
+    keys = tuple(map(str, range(len(tokens))))
+    return Batch(keys, 4 * lengths, condition=video(len(tokens)), encoded=tokens)
 
 
 @pytest.fixture(params=[False, True], ids=["own tables", "shared tables"])
@@ -101,7 +103,8 @@ def test_layers_of_one_batch_do_not_mix(model: ResidualTransformer) -> None:
     together = model.logits(history, layer, valid, context)
     for row in range(2):
         one = slice(row, row + 1)
-        alone = model.logits(history[one], layer[one], valid[one], type(context)(*(x[one] for x in context)))
+        frames = tuple(Memory(*(each[one] for each in memory)) for memory in context.frames)
+        alone = model.logits(history[one], layer[one], valid[one], Context(context.token[one], frames))
         torch.testing.assert_close(together[one], alone, atol=1e-5, rtol=1e-5)
 
 

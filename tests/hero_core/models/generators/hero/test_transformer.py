@@ -17,7 +17,7 @@ from hero_core.models.generators.hero.transformer import (
     token_losses,
     token_times,
 )
-from hero_core.models.padding import valid_mask
+from hero_core.models.padding import Packing, valid_mask
 
 CONFIG = TransformerConfig(
     codebook_size=8,
@@ -69,7 +69,25 @@ def test_unit_is_the_post_norm_unit_of_torch() -> None:
     x, memory = torch.randn(2, 5, 16), torch.randn(2, 3, 16)
     valid = valid_mask(torch.tensor([5, 2]), 5)
     expected = reference(x, memory, tgt_key_padding_mask=~valid)
-    torch.testing.assert_close(unit(x, valid, memory, None), expected, atol=1e-5, rtol=1e-5)
+    packing = Packing.of(valid)
+    hidden = unit(packing.pack(x), packing, unit.look_at(memory, None), None)
+    torch.testing.assert_close(hidden, expected[valid], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("most_valid", [10, 11, 18])
+def test_computing_the_padding_too_changes_no_valid_token_and_no_gradient(most_valid: int) -> None:
+    decoder = VideoDecoder(TIMED.model_copy(update={"dropout": 0.0, "intention_dropout": 0.0}))
+    tokens, lengths = torch.randn(3, 6, CONFIG.code_dim), torch.tensor([6, 1, 3])
+    valid, weights = valid_mask(lengths, 6), torch.randn(10, CONFIG.latent_dim)
+    found = []
+    for most in (None, most_valid):
+        context = decoder.context(video(3), torch.tensor([True, False, True]))
+        hidden = decoder(tokens, valid, context.token, context, most)[valid]  # (10, latent)
+        decoder.zero_grad()
+        torch.autograd.backward((hidden * weights).sum())
+        found.append([hidden.detach(), *(each.grad for each in decoder.parameters())])
+    for packed, padded in zip(*found, strict=True):
+        torch.testing.assert_close(packed, padded, atol=1e-5, rtol=1e-5)
 
 
 def test_padding_never_reaches_a_valid_token() -> None:
@@ -143,18 +161,20 @@ def test_dropping_the_condition_keeps_the_frames_where_set() -> None:
         bias = decoder.condition_projection.bias
         torch.testing.assert_close(context.token[1, 0], bias)
         assert not torch.allclose(context.token[0, 0], bias)
-        assert torch.allclose(context.memory[1], bias.expand(3, -1)) != keeps_frames
+        for unit, memory in zip(decoder.units, context.frames, strict=True):
+            without = unit.look_at(bias.expand(1, 3, -1), None)
+            assert torch.allclose(memory.keys[1], without.keys[0]) != keeps_frames
 
 
 def test_without_die_frames_reach_the_tokens_only_through_the_intention() -> None:
     decoder = VideoDecoder(CONFIG.model_copy(update={"use_die": False})).eval()
     assert not any("frame_attention" in name for name, _ in decoder.named_parameters())
     tokens, lengths = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 6])
-    context = decoder.context(video(), torch.ones(2, dtype=torch.bool))
-    valid = valid_mask(lengths, 6)
-    others = (context, context._replace(memory=2 * context.memory))
-    hidden = [decoder(tokens, valid, context.token, other) for other in others]
-    assert torch.equal(*hidden)
+    assert decoder.context(video(), torch.ones(2, dtype=torch.bool)).frames == ()
+    first, second = video(), video()
+    second.frames.mul_(2)
+    decoder.intention = None
+    assert torch.equal(*(decode(decoder, tokens, lengths, condition) for condition in (first, second)))
 
 
 def test_without_iie_the_token_is_the_plain_global_feature() -> None:

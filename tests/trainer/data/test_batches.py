@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
@@ -14,8 +13,7 @@ from hero_core.errors import InputError
 from hero_core.models.base import Batch
 from hero_core.motion.format import MAX_FRAMES
 from hero_core.training_set import TrainingSet
-from trainer.batches import PairBatches, WindowBatches, batches_of, collate
-from trainer.draws import Span
+from trainer.data.batches import PairBatches, WindowBatches, batches_of
 
 
 @pytest.fixture
@@ -83,8 +81,8 @@ def test_windows_are_slices_of_unique_motions(windows, data_folder):
 def test_windows_are_validated_on_whole_motions_weighted_by_frames(windows):
     batches = list(windows.validation())
     assert [(weight, batch.motion.shape) for weight, batch in batches] == [
-        (28, (1, 28, 263)),
         (24, (1, 24, 263)),
+        (28, (1, 28, 263)),
     ]
 
 
@@ -93,26 +91,6 @@ def test_the_global_generator_is_left_alone(pairs):
     expected = torch.get_rng_state()
     next(pairs().train(0))
     assert torch.equal(torch.get_rng_state(), expected)
-
-
-def test_worker_processes_change_nothing(pairs):
-    alone, helped = pairs().train(3), pairs("workers=1").train(3)
-    for ours, theirs in islice(zip(alone, helped, strict=True), 3):
-        assert ours.keys == theirs.keys
-        assert torch.equal(ours.motion, theirs.motion)
-        assert torch.equal(ours.video.frames, theirs.video.frames)
-
-
-def test_collate_pads_with_zeros(data_folder):
-    samples = TrainingSet(data_folder).train()
-    batch = collate([(samples[0], Span(4, 8)), (samples[2], Span(0, 24))], 28, videos=True)
-    assert batch.motion.shape == (2, 28, 263)
-    assert batch.lengths.tolist() == [8, 24]
-    torch.testing.assert_close(batch.motion[0, :8], torch.from_numpy(samples[0].motion[4:12].copy()))
-    assert not batch.motion[0, 8:].any()
-    assert batch.video.frames.shape == (2, 4, 16)
-    np.testing.assert_allclose(batch.video.times[0], np.arange(4) / 4 - 4 / 20, atol=1e-6)
-    assert batch.keys == ("train-0", "train-2")
 
 
 def test_motions_alone_make_windows_but_no_pairs(make_data, tmp_path, tiny_config):

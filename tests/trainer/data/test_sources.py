@@ -1,0 +1,92 @@
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from hero_core.training_set import TrainingSet
+from tests.trainer.data.test_codes import Sums, made
+from trainer.data.batches import PairBatches, WindowBatches
+from trainer.data.draws import Pieces
+from trainer.data.sources import Contents, most_tokens, open_source
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def samples(data_folder):
+    return TrainingSet(data_folder).train()
+
+
+@pytest.fixture(params=["resident", "mapped"])
+def reading(request):
+    return request.param
+
+
+def test_pieces_are_padded_with_zeros(samples, reading):
+    source = open_source(samples, Contents(motions=True, videos=True), CPU, reading)
+    batch = source.batch(Pieces(np.array([0, 2]), np.array([4, 0]), np.array([8, 24])), 28)
+    assert batch.motion.shape == (2, 28, 263)
+    assert batch.lengths.tolist() == [8, 24]
+    torch.testing.assert_close(batch.motion[0, :8], torch.from_numpy(samples[0].motion[4:12].copy()))
+    assert not batch.motion[0, 8:].any()
+    assert batch.video.frames.shape == (2, 4, 16)
+    np.testing.assert_allclose(batch.video.times[0], np.arange(4) / 4 - 4 / 20, atol=1e-6)
+    assert batch.keys == ("train-0", "train-2")
+    assert batch.encoded is None
+
+
+def test_the_last_motion_can_be_padded_beyond_all(samples, reading):
+    source = open_source(samples, Contents(motions=True, videos=False), CPU, reading)
+    last = len(samples) - 1
+    batch = source.batch(Pieces(np.array([last]), np.array([1]), np.array([44])), 200)
+    torch.testing.assert_close(batch.motion[0, :44], torch.from_numpy(samples[last].motion[1:45].copy()))
+    assert not batch.motion[0, 44:].any()
+
+
+def assert_same(ours, theirs):
+    assert ours.keys == theirs.keys
+    assert torch.equal(ours.lengths, theirs.lengths)
+    for one, other in ((ours.frames, theirs.frames), (ours.encoded, theirs.encoded)):
+        assert (one is None and other is None) or torch.equal(one, other)
+    for one, other in zip(ours.condition or (), theirs.condition or (), strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("encoded", [False, True])
+def test_both_ways_give_the_same_pairs(make_data, tmp_path, tiny_config, encoded):
+    data = TrainingSet(make_data(tmp_path / "data"))
+    codes = (lambda: made(data, Sums(), tmp_path)) if encoded else None
+    both = [
+        PairBatches("masked", data, tiny_config(f"reading={reading}"), CPU, codes)
+        for reading in ("resident", "mapped")
+    ]
+    for ours, theirs in islice(zip(*(batches.train(3) for batches in both), strict=True), 9):
+        assert_same(ours, theirs)
+        assert (ours.frames is None) == encoded
+    for ours, theirs in zip(*(batches.validation() for batches in both), strict=True):
+        assert ours[0] == theirs[0]
+        assert_same(ours[1], theirs[1])
+
+
+def test_both_ways_give_the_same_windows(data_folder, tiny_config):
+    both = [
+        WindowBatches("rvq", TrainingSet(data_folder), tiny_config(f"reading={reading}"))
+        for reading in ("resident", "mapped")
+    ]
+    for ours, theirs in islice(zip(*(batches.train(3) for batches in both), strict=True), 9):
+        assert_same(ours, theirs)
+
+
+def test_what_fits_becomes_resident_and_says_so(samples, monkeypatch):
+    contents = Contents(motions=True, videos=True)
+    size = sum(row.pair.length for row in samples.rows) * 263 * 4
+    for free, expected in ((100 * size, "resident, "), (size, "memory-mapped")):
+        monkeypatch.setattr("trainer.data.sources._free_memory", lambda device, free=free: free)
+        assert open_source(samples, contents, CPU, "auto").description.startswith(expected)
+
+
+def test_on_a_gpu_few_different_numbers_of_tokens_come_up():
+    pieces = Pieces(np.arange(3), np.zeros(3, np.int64), np.array([100, 200, 40]))
+    assert most_tokens(pieces, CPU) is None
+    assert most_tokens(pieces, torch.device("cuda")) == 256

@@ -1,0 +1,230 @@
+"""The batches that a part learns from and is validated on. Training batch i is a pure function of the seed and i.
+
+Training code gets ``train`` and ``val`` only. The one door to ``test`` from here is the explicit
+``selection = "official-test"`` protocol; measuring on ``test`` is :mod:`trainer.eval`'s business.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from hero_core.errors import InputError
+from hero_core.models.base import Batch
+from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES
+from hero_core.training_set import Samples, TrainingSet
+from trainer.config import TrainConfig
+from trainer.data.ahead import read_ahead
+from trainer.data.codes import Codes
+from trainer.data.draws import Crops, Indices, Order, Pieces, Places, Windows, whole_motions
+from trainer.data.sources import Contents, Source, open_source
+
+CodesOf = Callable[[], Codes]
+"""Makes or opens the codes, when they are first needed."""
+
+CPU = torch.device("cpu")
+
+
+class Batches(Protocol):
+    """What the loop reads from.
+
+    Attributes:
+        order: which samples make up which batch.
+        counts: what was found to learn from, and what was left out.
+        longest_frames: of all motions.
+        reading: how batches are read, for people.
+    """
+
+    order: Order
+    counts: dict[str, int]
+    longest_frames: int
+
+    @property
+    def reading(self) -> str: ...
+
+    def train(self, start_step: int) -> Iterator[Batch]:
+        """Training batches after the first ``start_step`` ones, without end."""
+        ...
+
+    def validation(self) -> Iterator[tuple[int, Batch]]:
+        """Every validation motion once, whole, and how much each batch counts."""
+        ...
+
+
+def batches_of(
+    name: str,
+    trained_on: str,
+    data: TrainingSet,
+    config: TrainConfig,
+    device: torch.device = CPU,
+    codes: CodesOf | None = None,
+) -> Batches:
+    """The batches of the part called ``name``; no shard is opened yet.
+
+    Args:
+        name: of the part.
+        trained_on: what its class says.
+        data: to learn from.
+        config: every setting.
+        device: where the batches are to be.
+        codes: what stands for the motions, of a part that learns from them.
+
+    Raises:
+        InputError: there is nothing to learn from or to validate on.
+    """
+    if trained_on == "windows":
+        return WindowBatches(name, data, config, device)
+    return PairBatches(name, data, config, device, codes)
+
+
+class WindowBatches:
+    """Windows ``(b, window_frames, 263)`` of the unique motions; validated on whole motions, weighted by frames."""
+
+    def __init__(self, name: str, data: TrainingSet, config: TrainConfig, device: torch.device = CPU) -> None:
+        training = config.section(name).training
+        self._motions = data.train(config.selection).unique_motions()
+        self._windows = Windows(_lengths(self._motions).tolist(), training.window_frames)
+        self._validation = data.validation(config.selection).unique_motions().long_enough()
+        self._config, self._device = config, device
+        _require(
+            self._validation, f"{data.folder}: no validation motion of {FRAMES_PER_TOKEN} frames or more"
+        )
+        self.order = Order(config.seed, len(self._windows), training.batch_size)
+        self.longest_frames = _longest(self._motions, self._validation)
+        self.counts = {
+            "training_motions": len(self._motions),
+            "training_motions_skipped_shorter_than_window": self._windows.skipped,
+            "training_windows": len(self._windows),
+            "validation_motions": len(self._validation),
+        }
+
+    @cached_property
+    def _source(self) -> Source:
+        contents = Contents(motions=True, videos=False)
+        return open_source(self._motions, contents, self._device, self._config.reading)
+
+    @property
+    def reading(self) -> str:
+        """How batches are read, for people."""
+        return self._source.description
+
+    def train(self, start_step: int) -> Iterator[Batch]:
+        """Windows, without end."""
+        return _stream(self._source, self._windows, self.order, start_step, self._windows.window_frames)
+
+    def validation(self) -> Iterator[tuple[int, Batch]]:
+        """Motions of one length at a time, so that none is padded."""
+        source = open_source(
+            self._validation, Contents(motions=True, videos=False), self._device, self._config.reading
+        )
+        lengths = _lengths(self._validation)
+        frames = whole_motions(np.arange(len(lengths)), lengths).frames
+        for length in np.unique(frames).tolist():
+            for motions in _groups(np.flatnonzero(frames == length), self.order.batch_size):
+                pieces = whole_motions(motions, lengths[motions])
+                yield length * len(motions), source.batch(pieces, length)
+
+
+class PairBatches:
+    """Motions with their videos, cropped anew every epoch; validated on whole motions."""
+
+    def __init__(
+        self,
+        name: str,
+        data: TrainingSet,
+        config: TrainConfig,
+        device: torch.device = CPU,
+        codes: CodesOf | None = None,
+    ) -> None:
+        everything = [
+            data.train(config.selection).with_video(),
+            data.validation(config.selection).with_video(),
+        ]
+        self._train, self._validation = (samples.long_enough() for samples in everything)
+        for samples, what in ((self._train, "train"), (self._validation, "validate")):
+            _require(
+                samples,
+                f"{data.folder}: no videos to {what} {name} with; it is trained on pairs of a video and a motion",
+            )
+        training = config.section(name).training
+        self._crops = Crops(_lengths(self._train).tolist(), config.seed)
+        self._config, self._device, self._codes_of = config, device, codes
+        self.order = Order(config.seed, len(self._train), training.batch_size)
+        self.longest_frames = _longest(self._train, self._validation)
+        self.counts = {
+            "training_pairs": len(self._train),
+            "training_pairs_skipped_shorter_than_token": len(everything[0]) - len(self._train),
+            "validation_pairs": len(self._validation),
+            "validation_pairs_skipped_shorter_than_token": len(everything[1]) - len(self._validation),
+        }
+
+    @cached_property
+    def _contents(self) -> Contents:
+        codes = self._codes_of() if self._codes_of else None
+        return Contents(motions=codes is None, videos=True, codes=codes)
+
+    @cached_property
+    def _source(self) -> Source:
+        return open_source(self._train, self._contents, self._device, self._config.reading)
+
+    @cached_property
+    def _validation_source(self) -> Source:
+        return open_source(self._validation, self._contents, self._device, self._config.reading)
+
+    @property
+    def reading(self) -> str:
+        """How batches are read, for people."""
+        return self._source.description
+
+    def train(self, start_step: int) -> Iterator[Batch]:
+        """Crops, without end."""
+        return _stream(self._source, self._crops, self.order, start_step, self._padded_frames)
+
+    def validation(self) -> Iterator[tuple[int, Batch]]:
+        """Every pair once, in order, with its whole motion."""
+        lengths = _lengths(self._validation)
+        for motions in _groups(np.arange(len(lengths)), self.order.batch_size):
+            pieces = whole_motions(motions, lengths[motions])
+            yield len(motions), self._validation_source.batch(pieces, self._padded_frames(pieces))
+
+    def _padded_frames(self, pieces: Pieces) -> int:
+        """To what a batch is padded: motions always to one length, which the evaluator's embeddings depend on."""
+        if self._contents.motions:
+            return MAX_FRAMES
+        return int(pieces.frames.max()) if self._device.type == "cpu" else self.longest_frames
+
+
+def _stream(
+    source: Source,
+    places: Places,
+    order: Order,
+    start_step: int,
+    padded_frames: int | Callable[[Pieces], int],
+) -> Iterator[Batch]:
+    def batches() -> Iterator[Batch]:
+        for draw in order.draws(start_step):
+            pieces = places.locate(draw)
+            size = padded_frames if isinstance(padded_frames, int) else padded_frames(pieces)
+            yield source.batch(pieces, size)
+
+    return read_ahead(batches()) if source.waits else batches()
+
+
+def _groups(rows: Indices, size: int) -> Iterator[Indices]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _lengths(samples: Samples) -> Indices:
+    return np.array([row.pair.length for row in samples.rows], np.int64)
+
+
+def _longest(*samples: Samples) -> int:
+    return max(row.pair.length for each in samples for row in each.rows)
+
+
+def _require(samples: Samples, complaint: str) -> None:
+    if not len(samples):
+        raise InputError(complaint)

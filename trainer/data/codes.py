@@ -1,0 +1,188 @@
+"""What the frozen tokenizer makes of the motions: every crop that can be taken from one, computed once and kept.
+
+    SET/codes/NAME-FINGERPRINT.npy    one row for every token of every crop
+    SET/codes/NAME-FINGERPRINT.json   what it is of, and its SHA-256
+
+Where the training set cannot be written to, they lie in the run folder. All crops are padded to one length, so that the
+tokens of a crop depend on it alone.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hero_core.fingerprint import sha256_of_tensors
+from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM
+from hero_core.progress import Progress, silent
+from hero_core.storage import atomic_path, read_json, sha256_of_file, sha256_of_json, write_json
+from hero_core.training_set import Samples, Selection, TrainingSet
+from trainer.data.draws import CropLengths, Indices, Pieces
+
+FOLDER = "codes"
+CROPS_AT_ONCE = 128
+_SCHEMA = "hero-codes/1"
+
+Crop = tuple[int, int, int]
+"""Motion, first frame, frames."""
+
+
+@dataclass(frozen=True)
+class CodesPlace:
+    """Where the codes of a training set by one tokenizer are, or are to be.
+
+    Attributes:
+        path: of the ``.npy`` file.
+        facts: what they are of; :attr:`path` names it.
+    """
+
+    path: Path
+    facts: Mapping[str, Any]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        encoder: Any,
+        data: TrainingSet,
+        selection: Selection,
+        run: Path,
+        device: torch.device,
+    ) -> "CodesPlace":
+        """For the part called ``name`` with these weights; another kind of device rounds otherwise."""
+        facts = {
+            "schema": _SCHEMA,
+            "data": data.digest,
+            "selection": selection,
+            "encoder": sha256_of_tensors(encoder.state_dict()),
+            "device": device.type,
+        }
+        folder = data.folder if os.access(data.folder, os.W_OK) else run
+        return cls(folder / FOLDER / f"{name}-{sha256_of_json(facts)[:16]}.npy", facts)
+
+    @property
+    def _description(self) -> Path:
+        return self.path.with_suffix(".json")
+
+    def valid(self) -> bool:
+        """Whether they are there, whole, and what they should be."""
+        if not (self.path.is_file() and self._description.is_file()):
+            return False
+        expected = {**self.facts, "sha256": sha256_of_file(self.path)}
+        return bool(read_json(self._description) == expected)
+
+    def describe(self) -> None:
+        """Say what the file holds."""
+        write_json(self._description, {**self.facts, "sha256": sha256_of_file(self.path)})
+
+
+class Codes:
+    """The codes of all motions, in a memory map.
+
+    Attributes:
+        values: ``(tokens, q)``, those of one crop behind those of another.
+    """
+
+    def __init__(self, values: NDArray[Any], motions: Samples) -> None:
+        """Take the file's content, and the motions that it was made of."""
+        self.values = values
+        self._layout = _Layout.of(motions)
+        self._number = {row.pair.motion_key: number for number, row in enumerate(motions.rows)}
+
+    def numbers(self, samples: Samples) -> Indices:
+        """Which of the motions that were encoded each of ``samples`` has, for :meth:`first_rows`."""
+        return np.array([self._number[row.pair.motion_key] for row in samples.rows], np.int64)
+
+    def first_rows(self, pieces: Pieces) -> Indices:
+        """Where in :attr:`values` the codes of crops begin, ``(b,)``; ``pieces.motions`` are such numbers."""
+        return self._layout.first_rows(pieces)
+
+
+def codes_of(
+    place: CodesPlace, pairs: Samples, encoder: Any, device: torch.device, report: Progress = silent
+) -> Codes:
+    """The codes at ``place``, which are made first if they are not there or are damaged.
+
+    Args:
+        place: see there.
+        pairs: all that training reads; their motions are encoded.
+        encoder: a part with ``encode(motion, lengths)``, in evaluation mode and on ``device``.
+        device: where to compute.
+        report: told how many tokens are done.
+    """
+    motions = pairs.with_video().unique_motions().long_enough()
+    if not place.valid():
+        place.path.parent.mkdir(parents=True, exist_ok=True)
+        _write(place.path, motions, encoder, device, report)
+        place.describe()
+    return Codes(np.load(place.path, mmap_mode="r", allow_pickle=False), motions)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Crops by motion, of a motion first the usual length, then the shorter one, each by start."""
+
+    lengths: Indices
+    firsts: Indices  # of each motion, in tokens
+    tokens: int
+
+    @classmethod
+    def of(cls, motions: Samples) -> "_Layout":
+        lengths = np.array([row.pair.length for row in motions.rows], np.int64)
+        usual, shorter = CropLengths.of(lengths)
+        tokens = (lengths - usual + 1) * usual + np.where(
+            shorter < usual, (lengths - shorter + 1) * shorter, 0
+        )
+        ends = np.cumsum(tokens // FRAMES_PER_TOKEN)
+        return cls(lengths, np.concatenate([[0], ends[:-1]]), int(ends[-1]))
+
+    def first_rows(self, pieces: Pieces) -> Indices:
+        lengths = self.lengths[pieces.motions]
+        usual = CropLengths.of(lengths).usual
+        before = np.where(pieces.frames < usual, (lengths - usual + 1) * usual, 0)
+        within = (before + pieces.starts * pieces.frames) // FRAMES_PER_TOKEN
+        return np.asarray(self.firsts[pieces.motions] + within)
+
+    def crops(self) -> Iterator[Crop]:
+        """All, in order."""
+        for motion, length in enumerate(self.lengths.tolist()):
+            usual, shorter = (int(frames) for frames in CropLengths.of(self.lengths[motion]))
+            for frames in dict.fromkeys((usual, shorter)):
+                yield from ((motion, start, frames) for start in range(length - frames + 1))
+
+
+def _write(path: Path, motions: Samples, encoder: Any, device: torch.device, report: Progress) -> None:
+    layout = _Layout.of(motions)
+    with atomic_path(path) as temporary:
+        batches = _encoded(layout, motions, encoder, device)
+        first = next(batches)
+        shape = (layout.tokens, *first.shape[1:])
+        values = np.lib.format.open_memmap(temporary, mode="w+", dtype=first.dtype, shape=shape)
+        done = 0
+        for batch in chain([first], batches):
+            values[done : done + len(batch)] = batch
+            done += len(batch)
+            report(done, layout.tokens, "codes")
+        values.flush()
+
+
+def _encoded(layout: _Layout, motions: Samples, encoder: Any, device: torch.device) -> Iterator[NDArray[Any]]:
+    """The codes of some crops after another, ``(tokens, q)``."""
+    crops = layout.crops()
+    while some := list(islice(crops, CROPS_AT_ONCE)):
+        frames = np.zeros((len(some), MAX_FRAMES, MOTION_DIM), np.float32)  # (crops, 200, 263)
+        for row, (motion, start, length) in enumerate(some):
+            frames[row, :length] = motions[motion].motion[start : start + length]
+        lengths = torch.tensor([length for _, _, length in some], device=device)
+        encoded = encoder.encode(torch.from_numpy(frames).to(device), lengths)  # (crops, 50, q)
+        values = encoded.cpu().numpy()
+        values = values.astype(np.int16 if np.issubdtype(values.dtype, np.integer) else np.float32)
+        yield np.concatenate(
+            [each[: length // FRAMES_PER_TOKEN] for each, (*_, length) in zip(values, some, strict=True)]
+        )

@@ -1,0 +1,190 @@
+"""Where pieces of motions, their videos and their codes come from: memory on the device, or the shards themselves."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hero_core.models.base import Batch, VideoFeatures
+from hero_core.motion.format import FPS, FRAMES_PER_TOKEN, MOTION_DIM
+from hero_core.training_set import Samples
+from trainer.config import Reading
+from trainer.data.codes import Codes
+from trainer.data.draws import Indices, Pieces
+
+SHARE_OF_MEMORY = 1 / 4
+"""What is resident may take so much of the memory that is free."""
+
+TOKENS_AT_ONCE = 256
+"""On a GPU the tokens of a batch are rounded up to a multiple of this, so that few different shapes come up."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What batches are made of: the motions themselves, codes that stand for them, videos."""
+
+    motions: bool
+    videos: bool
+    codes: Codes | None = None
+
+
+class Source(Protocol):
+    """Makes batches of pieces of motions.
+
+    Attributes:
+        description: how it reads, for people.
+        waits: whether it waits for files, so that reading ahead pays.
+    """
+
+    description: str
+    waits: bool
+
+    def batch(self, pieces: Pieces, padded_frames: int) -> Batch:
+        """The pieces, zero up to ``padded_frames``, with what belongs to them; on the source's device."""
+        ...
+
+
+def open_source(samples: Samples, contents: Contents, device: torch.device, reading: Reading) -> Source:
+    """The source of some pairs; ``auto`` is resident where there is the memory. Both give the same batches."""
+    size = _bytes(samples, contents)
+    if reading == "auto":
+        reading = "resident" if size <= SHARE_OF_MEMORY * _free_memory(device) else "mapped"
+    if reading == "resident":
+        return Resident(samples, contents, device, size)
+    return Mapped(samples, contents, device)
+
+
+class Mapped:
+    """Reads each piece from its shard when it comes up; the operating system keeps what it has room for."""
+
+    def __init__(self, samples: Samples, contents: Contents, device: torch.device) -> None:
+        self._samples, self._contents, self._device = samples, contents, device
+        self._numbers = None if contents.codes is None else contents.codes.numbers(samples)
+        self.description, self.waits = "memory-mapped", True
+
+    def batch(self, pieces: Pieces, padded_frames: int) -> Batch:
+        """See :class:`Source`."""
+        samples = [self._samples[motion] for motion in pieces.motions.tolist()]
+        frames = condition = encoded = None
+        if self._contents.motions:
+            padded = np.zeros((len(samples), padded_frames, MOTION_DIM), np.float32)  # (b, n, 263)
+            for row, (sample, start, length) in enumerate(
+                zip(samples, pieces.starts, pieces.frames, strict=True)
+            ):
+                padded[row, :length] = sample.motion[start : start + length]
+            frames = torch.from_numpy(padded)
+        if self._contents.videos:
+            condition = VideoFeatures.of([sample.video for sample in samples], pieces.starts.tolist())
+        if self._contents.codes is not None and self._numbers is not None:
+            firsts = self._contents.codes.first_rows(pieces._replace(motions=self._numbers[pieces.motions]))
+            values = self._contents.codes.values
+            rows = firsts[:, None] + np.arange(padded_frames // FRAMES_PER_TOKEN)  # (b, m)
+            encoded = _widened(torch.from_numpy(values[np.minimum(rows, len(values) - 1)]))  # (b, m, q)
+        return Batch(
+            keys=tuple(sample.pair.key for sample in samples),
+            lengths=torch.from_numpy(pieces.frames),
+            frames=frames,
+            condition=condition,
+            encoded=encoded,
+            most_tokens=most_tokens(pieces, self._device),
+        ).to(self._device)
+
+
+class Resident:
+    """Everything in flat tensors on the device: a batch is a few index operations."""
+
+    def __init__(self, samples: Samples, contents: Contents, device: torch.device, size: int) -> None:
+        """Read all; ``size`` in bytes, for the description."""
+        self._contents, self._device = contents, device
+        self._keys = [row.pair.key for row in samples.rows]
+        self.description, self.waits = f"resident, {size / 1e6:.0f} MB", False
+        if contents.motions:
+            ends = np.cumsum([row.pair.length for row in samples.rows])
+            self._firsts: Indices = np.concatenate([[0], ends[:-1]])
+            flat = np.empty((int(ends[-1]), MOTION_DIM), np.float32)  # (frames of all, 263)
+            for first, end, sample in zip(self._firsts, ends, samples, strict=True):
+                flat[first:end] = sample.motion
+            self._motions = torch.from_numpy(flat).to(device)
+        if contents.videos:
+            self._clips, features = _clips(samples)
+            self._videos = features.to(device)
+        if contents.codes is not None:
+            self._numbers = contents.codes.numbers(samples)
+            self._codes = torch.from_numpy(np.array(contents.codes.values)).to(device)  # (tokens, q)
+
+    def batch(self, pieces: Pieces, padded_frames: int) -> Batch:
+        """See :class:`Source`."""
+        columns = [pieces.starts, pieces.frames]
+        if self._contents.motions:
+            columns.append(self._firsts[pieces.motions] + pieces.starts)
+        if self._contents.codes is not None:
+            numbered = pieces._replace(motions=self._numbers[pieces.motions])
+            columns.append(self._contents.codes.first_rows(numbered))
+        if self._contents.videos:
+            columns.append(self._clips[pieces.motions])
+        starts, lengths, *rest = torch.from_numpy(np.stack(columns)).to(self._device)  # one transfer for all
+        frames = condition = encoded = None
+        if self._contents.motions:
+            frames = _runs(self._motions, rest.pop(0), padded_frames)  # (b, n, 263)
+            past = torch.arange(padded_frames, device=self._device) >= lengths[:, None]  # (b, n)
+            frames = frames.masked_fill(past[..., None], 0.0)
+        if self._contents.codes is not None:
+            encoded = _widened(_runs(self._codes, rest.pop(0), padded_frames // FRAMES_PER_TOKEN))
+        if self._contents.videos:
+            chosen = VideoFeatures(*(each[rest[0]] for each in self._videos))
+            condition = chosen._replace(times=(chosen.times - starts[:, None].double() / FPS).float())
+        keys = tuple(self._keys[motion] for motion in pieces.motions.tolist())
+        return Batch(keys, lengths, frames, condition, encoded, most_tokens(pieces, self._device))
+
+
+def most_tokens(pieces: Pieces, device: torch.device) -> int | None:
+    """:attr:`Batch.most_tokens`: None on a CPU, which counts them itself."""
+    if device.type == "cpu":
+        return None
+    tokens = int(pieces.frames.sum()) // FRAMES_PER_TOKEN
+    return -(-tokens // TOKENS_AT_ONCE) * TOKENS_AT_ONCE
+
+
+def _runs(flat: Tensor, firsts: Tensor, size: int) -> Tensor:
+    """From each of the rows ``(b,)`` of ``flat`` ``(rows, d)`` on, ``size`` rows: ``(b, size, d)``."""
+    rows = firsts[:, None] + torch.arange(size, device=firsts.device)  # (b, size)
+    return flat[rows.clamp(max=len(flat) - 1)]
+
+
+def _widened(codes: Tensor) -> Tensor:
+    """Token ids as torch indexes with; latents as they are."""
+    return codes if codes.is_floating_point() else codes.long()
+
+
+def _clips(samples: Samples) -> tuple[Indices, VideoFeatures]:
+    """Which clip each pair has, and the features of every clip once, their times in float64."""
+    numbers: dict[str | None, int] = {}
+    clips = np.array([numbers.setdefault(row.pair.clip_key, len(numbers)) for row in samples.rows])
+    videos = [sample.video for sample in samples.unique_clips()]
+    features = VideoFeatures.of(videos)
+    times = np.stack([video.timestamps_seconds for video in videos])
+    return clips, features._replace(times=torch.from_numpy(times).double())
+
+
+def _bytes(samples: Samples, contents: Contents) -> int:
+    """What :class:`Resident` would take."""
+    size = 0
+    if contents.motions:
+        size += sum(row.pair.length for row in samples.rows) * MOTION_DIM * 4
+    if contents.videos:
+        video = samples[0].video
+        values: list[NDArray[Any]] = [video.frames, video.global_feature, video.timestamps_seconds]
+        size += len({row.pair.clip_key for row in samples.rows}) * sum(each.size for each in values) * 4
+    if contents.codes is not None:
+        size += contents.codes.values.nbytes
+    return size
+
+
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,208 @@
+"""One training step: forwards, backwards, and the weights follow. On a GPU it is recorded once and played back."""
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from hero_core.models.base import Batch, VideoFeatures
+from trainer.config import TrainingConfig
+from trainer.schedules import learning_rate
+from trainer.state import TrainingState
+
+STEPS_BEFORE_RECORDING = 3
+"""Libraries set themselves up in the first steps, which cannot be recorded."""
+
+
+class Step(Protocol):
+    """Makes one step.
+
+    Attributes:
+        names: of the values, once a step was made.
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """Learn from a batch; returns the losses and the norm of the gradient, ``(k,)`` float32 on the device."""
+        ...
+
+
+def weights_of(part: nn.Module) -> list[nn.Parameter]:
+    """What is trained of a part."""
+    return [parameter for parameter in part.parameters() if parameter.requires_grad]
+
+
+def optimizer_of(part: nn.Module, training: TrainingConfig, device: torch.device) -> torch.optim.AdamW:
+    """AdamW in one pass over the weights, which a recorded step can play back at another learning rate."""
+    recorded = device.type == "cuda"
+    lr: float | Tensor = torch.tensor(training.lr, device=device) if recorded else training.lr
+    return torch.optim.AdamW(
+        weights_of(part),
+        lr=lr,
+        betas=training.betas,
+        weight_decay=training.weight_decay,
+        fused=True,
+        capturable=recorded,
+    )
+
+
+def autocast(training: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:
+    """Matrix products in the precision of the settings."""
+    if training.precision != "bfloat16":
+        return nullcontext()
+    return torch.autocast(device.type, torch.bfloat16)
+
+
+@dataclass
+class EagerStep:
+    """Runs each operation as it comes.
+
+    A step whose gradient is not finite, and all that follow, leave the weights as they are, so that the loop may look
+    at the values later and find the last good weights.
+
+    Attributes:
+        part: in training.
+        state: of it.
+        training: settings.
+        device: of all of them.
+        losses: ``part.losses``, or what computes them with other processes.
+    """
+
+    part: Any
+    state: TrainingState
+    training: TrainingConfig
+    device: torch.device
+    losses: Callable[[Batch, torch.Generator], dict[str, Tensor]]
+    names: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._weights = weights_of(self.part)
+        self._broken = torch.zeros((), device=self.device)
+        self.state.optimizer.found_inf = self._broken  # type: ignore[attr-defined]  # fused AdamW skips its step
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """See :class:`Step`."""
+        self.set_rate()
+        return self.learn(batch)
+
+    def set_rate(self) -> None:
+        """Give the optimiser the learning rate of the next step."""
+        rate = learning_rate(self.training, self.state.step + 1)
+        for group in self.state.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+
+    def learn(self, batch: Batch) -> Tensor:
+        """The step itself, of operations on the device alone."""
+        self.part.train()
+        with autocast(self.training, self.device):
+            losses = self.losses(batch, self.state.rng)
+        self.state.optimizer.zero_grad()
+        torch.autograd.backward(losses["total"])
+        norm = nn.utils.clip_grad_norm_(self._weights, self.training.gradient_clip or math.inf)
+        values = {**losses, "gradient_norm": norm}
+        self.names = tuple(values)
+        stacked = torch.stack([value.detach().float() for value in values.values()])  # (k,)
+        self._broken.copy_(torch.maximum(self._broken, (~stacked.isfinite()).any()))
+        self.state.optimizer.step()
+        return stacked
+
+
+class RecordedStep:
+    """An :class:`EagerStep` on a GPU as a CUDA graph, one for every shape of batch that comes up."""
+
+    def __init__(self, step: EagerStep) -> None:
+        self._step = step
+        self._made = 0
+        self._recordings: dict[tuple[Any, ...], _Recording] = {}
+        self._stream = torch.cuda.Stream(step.device)  # type: ignore[no-untyped-call]
+        self._pool = torch.cuda.graph_pool_handle()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """See :class:`Step`."""
+        return self._step.names
+
+    def __call__(self, batch: Batch) -> Tensor:
+        """See :class:`Step`."""
+        self._step.set_rate()
+        self._made += 1
+        if self._made <= STEPS_BEFORE_RECORDING:
+            return self._on_the_side(batch)
+        shape = shape_of(batch)
+        if shape not in self._recordings:
+            self._recordings[shape] = self._record(batch)
+        recording = self._recordings[shape]
+        _fill(recording.batch, batch)
+        recording.graph.replay()
+        return recording.values.clone()
+
+    def _on_the_side(self, batch: Batch) -> Tensor:
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            values = self._step.learn(batch)
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return values
+
+    def _record(self, batch: Batch) -> "_Recording":
+        inputs = _mapped(batch, torch.clone)
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(self._step.state.rng)
+        self._step.state.optimizer.zero_grad()
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            values = self._step.learn(inputs)
+        return _Recording(graph, inputs, values)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    graph: torch.cuda.CUDAGraph
+    batch: Batch
+    values: Tensor
+
+
+def step_of(
+    part: Any,
+    state: TrainingState,
+    training: TrainingConfig,
+    device: torch.device,
+    losses: Callable[[Batch, torch.Generator], dict[str, Tensor]] | None = None,
+) -> Step:
+    """How steps are made on this device; ``losses`` in place of the part's own are never recorded."""
+    step = EagerStep(part, state, training, device, losses or part.losses)
+    recorded = device.type == "cuda" and losses is None and part.recordable
+    return RecordedStep(step) if recorded else step
+
+
+def shape_of(batch: Batch) -> tuple[Any, ...]:
+    """What a recording is bound to."""
+    return batch.most_tokens, *(tensor.shape for tensor in _tensors(batch))
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    condition = [] if batch.condition is None else list(batch.condition)
+    return [each for each in (batch.lengths, batch.frames, batch.encoded, *condition) if each is not None]
+
+
+def _mapped(batch: Batch, function: Callable[[Tensor], Tensor]) -> Batch:
+    changed: dict[str, Any] = {}
+    for field in fields(batch):
+        value = getattr(batch, field.name)
+        if isinstance(value, Tensor):
+            changed[field.name] = function(value)
+        elif isinstance(value, VideoFeatures):
+            changed[field.name] = VideoFeatures(*map(function, value))
+    return replace(batch, **changed)
+
+
+def _fill(inputs: Batch, batch: Batch) -> None:
+    for into, tensor in zip(_tensors(inputs), _tensors(batch), strict=True):
+        into.copy_(tensor)
