@@ -96,7 +96,7 @@ def train_part(name: str, request: Request, report: Progress = silent) -> Best |
     if folder.imported:
         return None
     with reproducible(request.config.seed, request.device):
-        run, config = _ready(name, request, report)
+        run, config = ready(name, request, report)
         if folder.finished and not _goes_on(run, config):
             return None
         if folder.state.exists():
@@ -138,7 +138,7 @@ def _would_be_the_same(theirs: PartFolder, request: Request) -> bool:
     if initial is not None and request.finetune is None:  # fine-tuned there, so from the same weights here
         request = replace(request, finetune=Path(initial["path"]))
     with reproducible(request.config.seed, request.device):
-        run, _ = _ready(theirs.name, request)
+        run, _ = ready(theirs.name, request)
     return bool(recorded["identity"] == run.identity and recorded["steps"] == run.total_steps)
 
 
@@ -165,7 +165,7 @@ def _goes_on(run: Run, config: TrainConfig) -> bool:
     return False
 
 
-def _ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, TrainConfig]:
+def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, TrainConfig]:
     """Put together what the loop needs; initial weights come from the global generator.
 
     Returns also the settings: a part that starts from other weights has its model's sizes from there.

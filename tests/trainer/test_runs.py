@@ -194,7 +194,9 @@ def test_a_finished_part_says_what_it_ignores(whole_run, train_tiny, override, i
         train_tiny("rvq", whole_run, override, resume=True)
 
 
-@pytest.mark.parametrize("override", ["masked.training.lr=1", "reading=mapped", "rvq.training.log_every_steps=1"])
+@pytest.mark.parametrize(
+    "override", ["masked.training.lr=1", "reading=mapped", "rvq.training.log_every_steps=1"]
+)
 def test_what_does_not_concern_a_finished_part_may_change(whole_run, train_tiny, override):
     assert train_tiny("rvq", whole_run, override, resume=True) is None
 
