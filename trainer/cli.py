@@ -67,7 +67,12 @@ PresetOption = Annotated[
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with settings that replace the preset's.")
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML file with settings that replace the preset's; or RUN/PART/config.json, all of what that was trained "
+        "with.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -236,12 +241,13 @@ def _train(requests: Mapping[str, Request], word: str, measured: bool) -> None:
 def _announce(request: Request) -> None:
     config = request.config
     names = ", ".join(config.names)
-    others = [name for name in presets(config.generator) if name != request.settings_from["preset"]]
+    preset, file = (request.settings_from.get(origin) for origin in ("preset", "file"))
     _say(
         f"Training {names} of {config.generator} one after another, on the CPU; each says how long it takes."
     )
-    _say(f"Settings: {request.settings_from['preset'] or 'the defaults'}; Ctrl-C stops, --resume goes on.")
-    if "demo" in others:
+    settings = f"{preset or 'the defaults'}{f', then {file}' if file else ''}"
+    _say(f"Settings: {settings}; Ctrl-C stops, --resume goes on.")
+    if "demo" in presets(config.generator) and preset != "demo" and not file:
         _say("For small models, which train in minutes, choose --preset demo.")
 
 

@@ -173,6 +173,24 @@ def test_settings_are_a_file_for_config(hero_train, tmp_path):
     assert load_train_config("hero", "demo", file) == load_train_config("hero", "demo")
 
 
+def test_what_a_run_saved_rebuilds_it(hero_train, data_folder, tmp_path, tiny_overrides, same_training):
+    """The data that ``run.json`` names and one part's ``config.json`` give the run again, bit for bit."""
+    run, again = tmp_path / "run", tmp_path / "again"
+    words = ("--preset", "demo", "--seed", 5, "--set", "masked.training.lr=1e-3", *tiny_overrides)
+    assert hero_train("all", data_folder, "--out", run, *words)[0] == 0
+    saved = read_json(run / "masked" / "run.json")
+    code, out, _ = hero_train(
+        "all", saved["data_folder"], "--out", again, "--config", run / "masked" / "config.json"
+    )
+    assert (code, "--preset demo" in out) == (0, False)  # nothing is left to a preset
+    for name in PARTS:
+        first, second = (read_json(each / name / "run.json") for each in (run, again))
+        assert first["identity"] == second["identity"]
+        assert (first["best"], first["steps"]) == (second["best"], second["steps"])
+        assert read_json(run / name / "config.json") == read_json(again / name / "config.json")
+        same_training(run / name, again / name)
+
+
 def test_the_paper_s_tokenizer_from_fresh_weights_is_warned_of_once_and_recorded(
     hero_train, data_folder, make_data, tmp_path, tiny_overrides
 ):
