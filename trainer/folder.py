@@ -6,6 +6,7 @@ log.jsonl           losses and validation metrics
 best.safetensors    checkpoint with the lowest validation metric
 last.safetensors    newest checkpoint
 state.safetensors   all that is needed to go on from there
+curves.png          what the log says, drawn when training ends
 """
 
 import shutil
@@ -15,6 +16,7 @@ from typing import Any
 
 from hero_core.config import parse_config
 from hero_core.errors import ConfigError, InputError
+from hero_core.models.checkpoint import read_header
 from hero_core.runs import checkpoint_path, generator_of
 from hero_core.storage import atomic_folder, read_json, remove_partial_files, write_json
 from trainer.config import (
@@ -39,6 +41,7 @@ class PartFolder:
         self.last = checkpoint_path(run, name, "last")
         self.state = self.path / "state.safetensors"
         self.log = self.path / "log.jsonl"
+        self.curves = self.path / "curves.png"
         self.tensorboard = self.path / "tensorboard"
         self._config = self.path / "config.json"
         self._description = self.path / "run.json"
@@ -86,6 +89,13 @@ class PartFolder:
         """What ``run.json`` says; empty before the first start."""
         return read_json(self._description) if self._description.exists() else {}
 
+    def best_so_far(self) -> dict[str, Any] | None:
+        """``metric``, ``value`` and ``step`` of the best checkpoint; None before the first, and of imported weights."""
+        best = self.description().get("best")
+        if best is None and self.best.exists():
+            best = read_header(self.best).get("metadata", {}).get("best")
+        return best or None
+
     def copy_from(self, other: "PartFolder") -> None:
         """Become a copy of another run's part, which says so."""
         with atomic_folder(self.path) as fresh:
@@ -94,6 +104,20 @@ class PartFolder:
             )
             taken = {**other.description(), "taken_from": str(other.path.resolve()), FINISHED: True}
             write_json(fresh / self._description.name, taken)
+
+
+def parts_of(run: Path) -> list[PartFolder]:
+    """The folders of all parts of a run, also of those not begun, in training order.
+
+    Raises:
+        InputError: there is no run.
+        ManifestError: it is of another version.
+    """
+    run = run.parent if (run / "log.jsonl").is_file() else run  # the folder of a part
+    kind = generator_of(run)
+    if kind is None:
+        raise InputError(f"{run}: no run here; name the folder that hero-train was given as --out")
+    return [PartFolder(run, name) for name in trainable(kind)]
 
 
 def settings_for(
