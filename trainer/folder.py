@@ -29,6 +29,7 @@ from trainer.config import (
 )
 
 FINISHED = "finished"
+STOPPED = "stopped"
 
 
 class PartFolder:
@@ -44,7 +45,7 @@ class PartFolder:
         self.curves = self.path / "curves.png"
         self.tensorboard = self.path / "tensorboard"
         self._config = self.path / "config.json"
-        self._description = self.path / "run.json"
+        self.run_file = self.path / "run.json"
 
     def prepare(self, resume: bool) -> None:
         """Make sure that starting here destroys nothing.
@@ -61,11 +62,16 @@ class PartFolder:
     def describe(self, config: TrainConfig, description: Mapping[str, Any]) -> None:
         """Write ``config.json`` and ``run.json``."""
         write_json(self._config, config.model_dump(mode="json"))
-        write_json(self._description, {**description, FINISHED: False})
+        write_json(self.run_file, {**description, FINISHED: False})
 
     def note(self, **facts: Any) -> None:
         """Add to ``run.json``."""
-        write_json(self._description, {**self.description(), **facts})
+        write_json(self.run_file, {**self.description(), **facts})
+
+    def note_stop(self) -> None:
+        """Write down that training was stopped, if it was begun and is not finished; going on removes that."""
+        if self.run_file.exists() and not self.finished:
+            self.note(**{STOPPED: True})
 
     @property
     def finished(self) -> bool:
@@ -87,7 +93,7 @@ class PartFolder:
 
     def description(self) -> dict[str, Any]:
         """What ``run.json`` says; empty before the first start."""
-        return read_json(self._description) if self._description.exists() else {}
+        return read_json(self.run_file) if self.run_file.exists() else {}
 
     def best_so_far(self) -> dict[str, Any] | None:
         """``metric``, ``value`` and ``step`` of the best checkpoint; None before the first, and of imported weights."""
@@ -103,7 +109,7 @@ class PartFolder:
                 other.path, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tensorboard")
             )
             taken = {**other.description(), "taken_from": str(other.path.resolve()), FINISHED: True}
-            write_json(fresh / self._description.name, taken)
+            write_json(fresh / self.run_file.name, taken)
 
 
 def parts_of(run: Path) -> list[PartFolder]:
