@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -102,13 +102,14 @@ def _table(lines: Sequence[Sequence[str]]) -> Table:
 class _PlainLines:
     """One line every few seconds, and one at the end, for logs and pipes."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._title = title
-        self._pace = Pace()
-        self._last = time.monotonic() - PLAIN_LINE_SECONDS
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._last = clock() - PLAIN_LINE_SECONDS
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
+        now = self._clock()
         self._pace.report(done)
         if done < total and now - self._last < PLAIN_LINE_SECONDS:
             return

@@ -22,6 +22,7 @@ from trainer.config import DEFAULT_GENERATOR, TrainConfig, load_train_config, pr
 from trainer.curves import draw_curves
 from trainer.explain import explained
 from trainer.folder import PartFolder, parts_of, settings_for
+from trainer.log import in_words
 from trainer.loop import StoppedError
 from trainer.runs import Request, check, departures, part_class, take_part
 from trainer.side_by_side import rounds, train_side_by_side
@@ -266,7 +267,7 @@ def _say_result(folder: PartFolder, best: Best | None) -> None:
     if best is None:
         _say(f"{folder.name}: finished already, {folder.best}")
         return
-    metric = folder.description()["best"]["metric"]
+    metric = in_words(folder.description()["best"]["metric"])
     _say(f"{folder.name}: best at step {best.step}, {metric} {best.value:.4g}, {folder.best}")
     try:
         _say(f"{folder.name}: curves, {draw_curves(folder)}")

@@ -7,9 +7,8 @@ from typing import Any
 from hero_core.errors import ConfigError
 from hero_core.storage import write_bytes
 from trainer.folder import PartFolder
-from trainer.log import read_log
+from trainer.log import in_words, read_log
 
-_TITLES = {"total": "loss", "lr": "learning rate"}
 _ALWAYS = ("total", "accuracy", "gradient_norm", "lr")
 """Of the training lines; all else is drawn if validation measures it too, so that nothing of the machine's speed is."""
 
@@ -41,7 +40,9 @@ def draw_curves(folder: PartFolder) -> Path | None:
             if steps:
                 curves.append(Curve(words, colour, steps, values, noisy=name != "lr"))
         marked = best is not None and best["metric"] == name
-        panels.append(Panel(_title(name), curves, (best["step"], best["value"]) if best and marked else None))
+        panels.append(
+            Panel(in_words(name), curves, (best["step"], best["value"]) if best and marked else None)
+        )
     chart = draw_chart(folder.name, _subtitle(lines, best), panels, best["step"] if best else None)
     write_bytes(folder.curves, png(chart))
     return folder.curves
@@ -65,12 +66,8 @@ def series(lines: Sequence[Mapping[str, Any]], phase: str, name: str) -> tuple[l
     return [step for step, _ in found], [value for _, value in found]
 
 
-def _title(name: str) -> str:
-    return _TITLES.get(name, name.replace("_", " "))
-
-
 def _subtitle(lines: Sequence[Mapping[str, Any]], best: Mapping[str, Any] | None) -> str:
     newest = f"step {lines[-1]['step']}, epoch {lines[-1]['epoch']}"
     if best is None:
         return newest
-    return f"{newest}; best {_title(best['metric'])} {best['value']:.4g} at step {best['step']}"
+    return f"{newest}; best {in_words(best['metric'])} {best['value']:.4g} at step {best['step']}"

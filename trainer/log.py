@@ -10,6 +10,8 @@ from hero_core.storage import write_text
 
 Phase = Literal["train", "validation"]
 
+_WORDS = {"total": "loss", "lr": "learning rate"}
+
 
 class TrainingLog:
     """Appends to ``log.jsonl``. A resumed run first drops what lies behind the step it resumes from."""
@@ -49,6 +51,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
         return []
     *whole, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
     return [_parsed(text, f"{path}, line {number}") for number, text in enumerate(whole, start=1)]
+
+
+def in_words(name: str) -> str:
+    """What people call a quantity of the log."""
+    return _WORDS.get(name, name.replace("_", " "))
 
 
 def _parsed(text: str, where: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from hero_core.errors import HeroError
 from hero_core.models.checkpoint import read_header
 from hero_core.progress import duration
 from trainer.folder import STOPPED, PartFolder, parts_of
-from trainer.log import read_log
+from trainer.log import in_words, read_log
 
 State = Literal["finished", "imported", "running", "stopped", "not begun"]
 
@@ -72,7 +72,7 @@ class PartStatus:
     def words(self) -> dict[str, str]:
         """What there is to say, by what it is about; empty where nothing is known."""
         saved = self.saved_step if self.state == "stopped" and self.saved_step != self.step else None
-        metric = f"{self.metric} ".replace("_", " ").replace("total", "loss") if self.metric else ""
+        metric = in_words(self.metric or "")
         best = _number(self.best)
         return {
             "part": self.name,
@@ -81,7 +81,7 @@ class PartStatus:
             "saved at": _number(saved),
             "loss": _number(self.loss),
             "accuracy": _number(self.accuracy),
-            "validation": _number(self.validation) and metric + _number(self.validation),
+            "validation": _number(self.validation) and f"{metric} {_number(self.validation)}",
             "best": best and f"{best} at {self.best_step}",
             "samples/s": _number(self.samples_per_second),
             "data wait": "" if self.data_wait is None else f"{self.data_wait:.0%}",
