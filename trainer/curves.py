@@ -38,7 +38,7 @@ def draw_curves(folder: PartFolder) -> Path | None:
         for phase, words, colour in (("train", "training", LEFT), ("validation", "validation", RIGHT)):
             steps, values = series(lines, phase, name)
             if steps:
-                curves.append(Curve(words, colour, steps, values, noisy=name != "lr"))
+                curves.append(Curve(words, colour, steps, values, measured=name != "lr"))
         marked = best is not None and best["metric"] == name
         panels.append(
             Panel(in_words(name), curves, (best["step"], best["value"]) if best and marked else None)

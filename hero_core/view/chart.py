@@ -23,21 +23,22 @@ _SUBPIXEL_BITS = 4
 _SMALL = 0.38
 _TICKS = 6
 _FALLS = 10.0
-_FEW, _MANY = 25, 100  # points: up to so many are shown as dots too, more of a noisy curve also smoothed
+_FEW, _MANY = 25, 100  # points: up to so many are shown as dots too, more than so many are smoothed
 
 
 @dataclass(frozen=True)
 class Curve:
     """One quantity over training: ``steps`` that rise, and as many ``values``, at least one.
 
-    Many values of a ``noisy`` one are drawn pale, and their running mean over them.
+    One that is ``measured``, not set like a learning rate, is noisy: many values are drawn pale, and their running mean
+    over them.
     """
 
     name: str
     colour: Colour
     steps: Sequence[int]
     values: Sequence[float]
-    noisy: bool = True
+    measured: bool = True
 
 
 @dataclass(frozen=True)
@@ -75,10 +76,10 @@ def png(page: Frame) -> bytes:
 
 
 def value_axis(panel: Panel) -> Axis:
-    """Logarithmic where a curve falls to a tenth, whose later part would else lie on the floor of its panel."""
+    """Logarithmic where what is measured falls to a tenth: its later part would else lie on the floor of its panel."""
     values = np.concatenate([np.asarray(curve.values, np.float64) for curve in panel.curves])
     low, high = float(values.min()), float(values.max())
-    falls = any(_falls(np.asarray(curve.values, np.float64)) for curve in panel.curves)
+    falls = any(curve.measured and _falls(np.asarray(curve.values, np.float64)) for curve in panel.curves)
     return (log_axis if low > 0 and falls else linear_axis)(low, high, _TICKS)
 
 
@@ -168,7 +169,7 @@ def _draw_axes(canvas: _Canvas, steps: Axis, values: Axis) -> None:
 
 def _draw_curve(canvas: _Canvas, curve: Curve, steps: Axis, values: Axis) -> None:
     points = np.stack([steps.share(curve.steps), values.share(curve.values)], axis=-1)  # (n, 2)
-    if curve.noisy and len(points) > _MANY:
+    if curve.measured and len(points) > _MANY:
         canvas.line(points, mix(curve.colour, BACKGROUND, 0.65), 1.0)
         points[:, 1] = gaussian_filter1d(points[:, 1], len(points) / _MANY, mode="reflect")
     canvas.line(points, curve.colour, 1.8)

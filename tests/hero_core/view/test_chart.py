@@ -52,6 +52,8 @@ def test_the_best_step_is_marked_in_every_panel_and_in_the_legend():
 )
 def test_the_scale_suits_the_curve(values, logarithmic):
     assert value_axis(panel(values.tolist())).logarithmic is logarithmic
+    schedule = Curve("training", LEFT, STEPS, values.tolist(), measured=False)
+    assert not value_axis(Panel("learning rate", [schedule])).logarithmic
 
 
 def test_equal_numbers_give_equal_bytes_and_colours_survive():
