@@ -2,29 +2,26 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+from rich.table import Table
 
 from hero_core.errors import HeroError
+from hero_core.live_cli import live_table, rate_and_left
 from hero_core.models.checkpoint import library_versions
+from hero_core.progress import Pace
 from hero_core.progress import Progress as Report
 
 EXIT_ERROR = 2
 EXIT_QUARANTINED = 3
 PLAIN_LINE_SECONDS = 5.0
+_UNLIMITED = 10_000  # characters, to measure how wide a table would like to be
 
 console = Console()
 error_console = Console(stderr=True)
@@ -57,7 +54,7 @@ VersionOption = Annotated[
 
 @contextmanager
 def progress(title: str) -> Iterator[Report]:
-    """A rich bar with rate, time left and a note on a terminal; plain lines now and then elsewhere."""
+    """A bar with rate, time left and a note on a terminal; plain lines now and then elsewhere."""
     with progress_of_each([title]) as reports:
         yield reports[title]
 
@@ -66,64 +63,59 @@ def progress(title: str) -> Iterator[Report]:
 def progress_of_each(titles: Sequence[str]) -> Iterator[dict[str, Report]]:
     """The same for several things at a time, by title."""
     if console.is_terminal:
-        with _bars(titles) as reports:
+        with live_table(titles, console) as reports:
             yield reports
     else:
         yield {title: _PlainLines(title) for title in titles}
 
 
-@contextmanager
-def _bars(titles: Sequence[str]) -> Iterator[dict[str, Report]]:
-    columns = (
-        TextColumn("[bold]{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Progress(*columns, console=console) as bars:
-        yield {title: _bar(bars, title) for title in titles}
+def print_table(rows: Sequence[Mapping[str, str]]) -> None:
+    """Print rows of words by the names of their columns, the first of which names the row.
+
+    Columns without a word are left out; a terminal that is too narrow gets a column per row; what is not a terminal
+    gets a line per row.
+    """
+    names = [name for name in rows[0] if any(row[name] for row in rows)]
+    lines = [names, *([row[name] for name in names] for row in rows)]
+    if console.is_terminal:
+        table = _table(lines)
+        unlimited = console.options.update(width=_UNLIMITED)
+        if console.measure(table, options=unlimited).maximum > console.width:
+            table = _table(list(zip(*lines, strict=True)))
+        console.print(table)
+        return
+    for first, *others in lines[1:]:
+        words = ", ".join(f"{name} {word}" for name, word in zip(names[1:], others, strict=True) if word)
+        console.print(f"{first}: {words}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _bar(bars: Progress, title: str) -> Report:
-    task = bars.add_task(title, total=None, rate="", note="")
-    rate = _Rate()
-
-    def report(done: int, total: int, note: str = "") -> None:
-        bars.update(task, completed=done, total=total, rate=f"{rate.of(done):.1f}/s", note=note)
-
-    return report
-
-
-class _Rate:
-    """Things per second since the first report, so that what an earlier run did does not count."""
-
-    def __init__(self) -> None:
-        self._first: tuple[int, float] | None = None
-
-    def of(self, done: int) -> float:
-        """The rate now that ``done`` are done; 0 at the first report."""
-        now = time.monotonic()
-        self._first = self._first or (done, now)
-        before, began = self._first
-        return (done - before) / max(now - began, 1e-9)
+def _table(lines: Sequence[Sequence[str]]) -> Table:
+    """A table with its header in the first line, and the names of its rows in the first column."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for index, name in enumerate(lines[0]):
+        table.add_column(name, style="bold" if index == 0 else None)
+    for line in lines[1:]:
+        table.add_row(*map(escape, line))
+    return table
 
 
 class _PlainLines:
     """One line every few seconds, and one at the end, for logs and pipes."""
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._title = title
-        self._rate = _Rate()
-        self._last = time.monotonic() - PLAIN_LINE_SECONDS
+        self._clock = clock
+        self._pace = Pace(clock)
+        self._last = clock() - PLAIN_LINE_SECONDS
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        now, rate = time.monotonic(), self._rate.of(done)
+        now = self._clock()
+        self._pace.report(done)
         if done < total and now - self._last < PLAIN_LINE_SECONDS:
             return
         self._last = now
-        speed = f", {rate:.1f}/s, {(total - done) / rate:.0f} s left" if rate > 0 else ""
-        line = f"{self._title}: {done}/{total}{speed} {note}".rstrip()
+        rate, left = rate_and_left(self._pace, done, total)
+        speed = [f"{rate}/s"] if rate else []
+        time_left = [left if done >= total else f"{left} left"] if left else []
+        line = ", ".join([f"{self._title}: {done}/{total}", *speed, *time_left, *([note] if note else [])])
         console.print(line, highlight=False, markup=False, soft_wrap=True)

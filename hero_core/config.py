@@ -1,5 +1,6 @@
 """Settings: frozen, validated, refused when unknown; made once at the edge, saved beside what they made."""
 
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -43,26 +44,26 @@ def parse_config(cls: type[ConfigT], values: Mapping[str, Any], origin: str) -> 
 
 def load_config(
     cls: type[ConfigT],
-    toml_path: Path | None,
+    path: Path | None,
     overrides: Sequence[str] = (),
     base: Mapping[str, Any] | None = None,
 ) -> ConfigT:
-    """Settings from ``base`` (a preset), then a TOML file, then ``section.key=value`` overrides.
+    """Settings from ``base`` (a preset), then a file, then ``section.key=value`` overrides.
 
     Raises:
-        ConfigError: the file is missing or not TOML, an override is malformed, or a setting is unknown.
+        ConfigError: the file cannot be read, an override is malformed, or a setting is unknown.
     """
-    values = merged(base or {}, read_settings(toml_path, overrides))
-    return parse_config(cls, values, str(toml_path) if toml_path else "settings")
+    values = merged(base or {}, read_settings(path, overrides))
+    return parse_config(cls, values, str(path) if path else "settings")
 
 
-def read_settings(toml_path: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
-    """A TOML file and overrides on top of it, not yet validated.
+def read_settings(path: Path | None, overrides: Sequence[str]) -> dict[str, Any]:
+    """A file, TOML or the ``config.json`` of a run's part, and overrides on top of it; not yet validated.
 
     Raises:
-        ConfigError: the file is missing or not TOML, or an override is malformed.
+        ConfigError: the file is missing, or not the TOML or JSON that its name says; or an override is malformed.
     """
-    values = {} if toml_path is None else _read_toml(toml_path)
+    values = {} if path is None else _read_file(path)
     for override in overrides:
         values = merged(values, _parse_override(override))
     return values
@@ -99,14 +100,20 @@ def _section(cls: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
     return cls
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def _read_file(path: Path) -> dict[str, Any]:
+    is_json = path.suffix == ".json"
     try:
-        with path.open("rb") as file:
-            return tomllib.load(file)
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if is_json else tomllib.loads(text)
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such settings file") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # of either format, and of bytes that are not UTF-8
+        raise ConfigError(f"{path}: not valid {'JSON' if is_json else 'TOML'}: {error}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected settings by name, found a {type(values).__name__}")
+    return values
 
 
 def _parse_override(override: str) -> dict[str, Any]:

@@ -9,21 +9,25 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from hero_core.cli import VersionOption, console, error_console, progress_of_each, run
+from hero_core.cli import VersionOption, console, error_console, print_table, progress_of_each, run
 from hero_core.device import DeviceName, choose_device
-from hero_core.errors import ConfigError
+from hero_core.errors import ConfigError, HeroError, InputError
 from hero_core.models.base import part_names
 from hero_core.official.find import Which
 from hero_core.official.import_run import import_official
-from hero_core.progress import Progress
+from hero_core.progress import Progress, duration
 from hero_core.runs import EVALUATOR
 from hero_core.training_set import TrainingSet
 from trainer.config import DEFAULT_GENERATOR, TrainConfig, load_train_config, preset_of, presets
+from trainer.curves import draw_curves
 from trainer.explain import explained
-from trainer.folder import PartFolder, settings_for
+from trainer.folder import PartFolder, parts_of, settings_for
+from trainer.log import in_words
 from trainer.loop import StoppedError
 from trainer.runs import Request, check, departures, part_class, take_part
 from trainer.side_by_side import rounds, train_side_by_side
+from trainer.state import Best
+from trainer.status import how_to_go_on, run_status
 
 EXIT_STOPPED = 130
 ALL = "all"
@@ -67,12 +71,18 @@ PresetOption = Annotated[
     ),
 ]
 ConfigOption = Annotated[
-    Path | None, typer.Option("--config", help="TOML file with settings that replace the preset's.")
+    Path | None,
+    typer.Option(
+        "--config",
+        help="TOML file with settings that replace the preset's; or RUN/PART/config.json, all of what that was trained "
+        "with.",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="One setting, e.g. --set masked.training.steps=500; repeatable."),
 ]
+RunArgument = Annotated[Path, typer.Argument(help="Run folder, which hero-train was given as --out.")]
 
 
 def main() -> None:
@@ -186,6 +196,26 @@ def settings_command(generator: GeneratorOption = None, preset: PresetOption = N
     typer.echo(explained(config), nl=False)
 
 
+@app.command("status")
+def status_command(run: RunArgument) -> None:
+    """Say how far every part of a run is, and how to go on; also while it is being trained."""
+    parts = run_status(run, time.time())
+    print_table([part.words() for part in parts])
+    if command := how_to_go_on(run, parts):
+        running = [part.name for part in parts if part.state == "running"]
+        _say(f"{f'if {running[0]} does not run any more, ' if running else ''}go on with: {command}")
+
+
+@app.command("curves")
+def curves_command(run: RunArgument) -> None:
+    """Draw the learning curves of every part of a run into its folder, from its log."""
+    drawn = [draw_curves(folder) for folder in parts_of(run)]
+    if not any(drawn):
+        raise InputError(f"{run}: nothing was logged yet, so there is nothing to draw")
+    for path in filter(None, drawn):
+        _say(f"written: {path}")
+
+
 def _names(word: str, request: Request) -> tuple[str, ...]:
     """Parts that a word on the command line means.
 
@@ -213,35 +243,48 @@ def _train(requests: Mapping[str, Request], word: str, measured: bool) -> None:
     for name, request in requests.items():
         if not PartFolder(request.out, name).path.exists():
             for line in departures(name, request):
-                console.print(
-                    f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True
-                )
+                _warn(line)
     try:
         with progress_of_each(list(requests)) as reports:
             if measured:
                 reports = {name: _Measured(name, report) for name, report in reports.items()}
             bests = train_side_by_side(requests, reports)
-    except StoppedError as stopped:
+    except HeroError as error:
+        for name, request in requests.items():
+            PartFolder(request.out, name).note_stop()
+        if not isinstance(error, StoppedError):
+            raise
         request = next(iter(requests.values()))
         command = f"hero-train {word} {request.data.folder} --out {request.out} --resume"
-        error_console.print(
-            f"{stopped}; go on with: {command}", highlight=False, markup=False, soft_wrap=True
-        )
+        error_console.print(f"{error}; go on with: {command}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(EXIT_STOPPED) from None
     for name, best in bests.items():
-        result = f"best at step {best.step}, {best.value:.4g}" if best else "finished already"
-        _say(f"{name}: {result}, {PartFolder(requests[name].out, name).best}")
+        _say_result(PartFolder(requests[name].out, name), best)
+
+
+def _say_result(folder: PartFolder, best: Best | None) -> None:
+    """What became of a part, where its checkpoint is, and its curves, which are drawn now."""
+    if best is None:
+        _say(f"{folder.name}: finished already, {folder.best}")
+        return
+    metric = in_words(folder.description()["best"]["metric"])
+    _say(f"{folder.name}: best at step {best.step}, {metric} {best.value:.4g}, {folder.best}")
+    try:
+        _say(f"{folder.name}: curves, {draw_curves(folder)}")
+    except ConfigError as error:  # it is trained all the same
+        _warn(str(error))
 
 
 def _announce(request: Request) -> None:
     config = request.config
     names = ", ".join(config.names)
-    others = [name for name in presets(config.generator) if name != request.settings_from["preset"]]
+    preset, file = (request.settings_from.get(origin) for origin in ("preset", "file"))
     _say(
         f"Training {names} of {config.generator} one after another, on the CPU; each says how long it takes."
     )
-    _say(f"Settings: {request.settings_from['preset'] or 'the defaults'}; Ctrl-C stops, --resume goes on.")
-    if "demo" in others:
+    settings = f"{preset or 'the defaults'}{f', then {file}' if file else ''}"
+    _say(f"Settings: {settings}; Ctrl-C stops, --resume goes on.")
+    if "demo" in presets(config.generator) and preset != "demo" and not file:
         _say("For small models, which train in minutes, choose --preset demo.")
 
 
@@ -268,15 +311,8 @@ class _Measured:
         if len(self._reports) == self.MEASURED:
             (before, began), (_, ended) = self._reports[1:]
             seconds = (ended - began) / max(1, done - before)
-            left = _duration(seconds * (total - done))
+            left = duration(seconds * (total - done))
             _say(f"{self._name}: {total} steps of {seconds:.2g} s, about {left} to go")
-
-
-def _duration(seconds: float) -> str:
-    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.0f} {unit}"
-    return f"{seconds:.0f} s"
 
 
 def _name(text: str) -> tuple[str, str]:
@@ -288,3 +324,7 @@ def _name(text: str) -> tuple[str, str]:
 
 def _say(line: str) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def _warn(line: str) -> None:
+    console.print(f"warning: {line}", style="yellow", highlight=False, markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ best.safetensors    checkpoint with the lowest validation metric
 last.safetensors    newest checkpoint
 state.safetensors   all that is needed to go on from there
 diverged.safetensors  the same of a run that stopped because a loss was not finite, to look at
+curves.png          what the log says, drawn when training ends
 """
 
 import shutil
@@ -16,6 +17,7 @@ from typing import Any
 
 from hero_core.config import parse_config
 from hero_core.errors import ConfigError, InputError
+from hero_core.models.checkpoint import read_header
 from hero_core.runs import checkpoint_path, generator_of
 from hero_core.storage import atomic_folder, read_json, remove_partial_files, write_json
 from trainer.config import (
@@ -28,6 +30,7 @@ from trainer.config import (
 )
 
 FINISHED = "finished"
+STOPPED = "stopped"
 
 
 class PartFolder:
@@ -41,9 +44,10 @@ class PartFolder:
         self.state = self.path / "state.safetensors"
         self.diverged = self.path / "diverged.safetensors"
         self.log = self.path / "log.jsonl"
+        self.curves = self.path / "curves.png"
         self.tensorboard = self.path / "tensorboard"
         self._config = self.path / "config.json"
-        self._description = self.path / "run.json"
+        self.run_file = self.path / "run.json"
 
     def prepare(self, resume: bool) -> None:
         """Make sure that starting here destroys nothing.
@@ -60,11 +64,16 @@ class PartFolder:
     def describe(self, config: TrainConfig, description: Mapping[str, Any]) -> None:
         """Write ``config.json`` and ``run.json``."""
         write_json(self._config, config.model_dump(mode="json"))
-        write_json(self._description, {**description, FINISHED: False})
+        write_json(self.run_file, {**description, FINISHED: False})
 
     def note(self, **facts: Any) -> None:
         """Add to ``run.json``."""
-        write_json(self._description, {**self.description(), **facts})
+        write_json(self.run_file, {**self.description(), **facts})
+
+    def note_stop(self) -> None:
+        """Write down that training was stopped, if it was begun and is not finished; going on removes that."""
+        if self.run_file.exists() and not self.finished:
+            self.note(**{STOPPED: True})
 
     @property
     def finished(self) -> bool:
@@ -86,7 +95,14 @@ class PartFolder:
 
     def description(self) -> dict[str, Any]:
         """What ``run.json`` says; empty before the first start."""
-        return read_json(self._description) if self._description.exists() else {}
+        return read_json(self.run_file) if self.run_file.exists() else {}
+
+    def best_so_far(self) -> dict[str, Any] | None:
+        """``metric``, ``value`` and ``step`` of the best checkpoint; None before the first, and of imported weights."""
+        best = self.description().get("best")
+        if best is None and self.best.exists():
+            best = read_header(self.best).get("metadata", {}).get("best")
+        return best or None
 
     def copy_from(self, other: "PartFolder") -> None:
         """Become a copy of another run's part, which says so."""
@@ -95,7 +111,21 @@ class PartFolder:
                 other.path, fresh, dirs_exist_ok=True, ignore=shutil.ignore_patterns("tensorboard")
             )
             taken = {**other.description(), "taken_from": str(other.path.resolve()), FINISHED: True}
-            write_json(fresh / self._description.name, taken)
+            write_json(fresh / self.run_file.name, taken)
+
+
+def parts_of(run: Path) -> list[PartFolder]:
+    """The folders of all parts of a run, also of those not begun, in training order.
+
+    Raises:
+        InputError: there is no run.
+        ManifestError: it is of another version.
+    """
+    run = run.parent if (run / "log.jsonl").is_file() else run  # the folder of a part
+    kind = generator_of(run)
+    if kind is None:
+        raise InputError(f"{run}: no run here; name the folder that hero-train was given as --out")
+    return [PartFolder(run, name) for name in trainable(kind)]
 
 
 def settings_for(

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from hero_core.errors import ConfigError
+from hero_core.errors import ConfigError, InputError
 from hero_core.storage import write_text
 
 Phase = Literal["train", "validation"]
+
+_WORDS = {"total": "loss", "lr": "learning rate"}
 
 
 class TrainingLog:
@@ -40,13 +42,30 @@ class TrainingLog:
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """All whole lines of a log."""
+    """All whole lines of a log; a line without its end is being written, or was cut off by a kill.
+
+    Raises:
+        InputError: a line is not what :class:`TrainingLog` writes.
+    """
     if not path.exists():
         return []
-    whole = (
-        text for text in path.read_text(encoding="utf-8").splitlines(keepends=True) if text.endswith("\n")
-    )
-    return [json.loads(text) for text in whole]  # a line without its end was cut off by a kill
+    *whole, _ = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    return [_parsed(text, f"{path}, line {number}") for number, text in enumerate(whole, start=1)]
+
+
+def in_words(name: str) -> str:
+    """What people call a quantity of the log."""
+    return _WORDS.get(name, name.replace("_", " "))
+
+
+def _parsed(text: str, where: str) -> dict[str, Any]:
+    try:
+        line: dict[str, Any] = json.loads(text)
+        if {"phase", "step"} <= line.keys():
+            return line
+    except (ValueError, AttributeError):
+        pass
+    raise InputError(f"{where}: damaged, {text[:40]!r}; remove this line to go on without it")
 
 
 def _text(values: Mapping[str, Any]) -> str:

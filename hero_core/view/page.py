@@ -42,6 +42,12 @@ def put_text(
     cv2.putText(page, text, (x, baseline), _FONT, scale, colour, 2 if bold else 1, cv2.LINE_AA)
 
 
+def text_width(text: str, scale: float, bold: bool = False) -> int:
+    """Pixels that a line takes."""
+    size, _ = cv2.getTextSize(text, _FONT, scale, 2 if bold else 1)
+    return int(size[0])
+
+
 def put_picture(page: Frame, picture: Frame, x: int, y: int) -> None:
     """Paste a picture with rounded corners."""
     _paste(page, picture, x, y)
@@ -70,7 +76,7 @@ def _put_legend(page: Frame, right: int) -> None:
     """Which colour is the person's own left side, and which the right; ends at ``right``."""
     x = right
     for name, colour in (("its right", RIGHT), ("its left", LEFT)):
-        x -= _text_width(name, LABEL)
+        x -= text_width(name, LABEL)
         put_text(page, name, x, _BASELINE, LABEL)
         cv2.circle(page, (x - 11, _BASELINE - 5), 5, colour, cv2.FILLED, cv2.LINE_AA)
         x -= 30
@@ -84,7 +90,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     """Lines of whole words that fit ``width`` pixels."""
     lines: list[str] = []
     for word in text.split():
-        if lines and _text_width(f"{lines[-1]} {word}", _SMALL) <= width:
+        if lines and text_width(f"{lines[-1]} {word}", _SMALL) <= width:
             lines[-1] = f"{lines[-1]} {word}"
         else:
             lines.append(word)
@@ -94,12 +100,7 @@ def _wrapped(text: str, width: int) -> list[str]:
 def _shortened(text: str, width: int) -> str:
     """The text, or as much of it as fits ``width`` pixels as a title."""
     shown = text
-    while text and _text_width(shown, TITLE, bold=True) > width:
+    while text and text_width(shown, TITLE, bold=True) > width:
         text = text[:-1]
         shown = text + "..."
     return shown
-
-
-def _text_width(text: str, scale: float, bold: bool = False) -> int:
-    size, _ = cv2.getTextSize(text, _FONT, scale, 2 if bold else 1)
-    return int(size[0])

@@ -65,3 +65,16 @@ def test_only_keys_of_the_same_section_are_suggested() -> None:
 def test_a_section_is_not_a_value() -> None:
     with pytest.raises(ConfigError, match="inner"):
         load_config(Outer, None, ["inner=3"])
+
+
+def test_the_json_that_a_run_saved_is_a_file_of_settings(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    saved = Outer(inner=Inner(layers=3, name="large"), betas=(0.8, 0.9))
+    path.write_text(saved.model_dump_json())
+    assert load_config(Outer, path, base={"inner": {"layers": 9}}) == saved
+    for text, complaint in (("{,}", "not valid JSON"), ("[1]", "found a list")):
+        path.write_text(text)
+        with pytest.raises(ConfigError, match=rf"config\.json: .*{complaint}"):
+            load_config(Outer, path)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_config(Outer, tmp_path)

@@ -11,13 +11,12 @@ from typer.testing import CliRunner
 
 from hero_core.storage import read_json
 from tests.hero_core.official.conftest import write_rvq_folder
-from trainer import cli
 from trainer.cli import app, main
 from trainer.config import load_train_config
 from trainer.log import read_log
 
 PARTS = ("rvq", "masked", "residual", "evaluator")
-COMMANDS = (*PARTS, "all", "import-official", "settings")
+COMMANDS = (*PARTS, "all", "import-official", "settings", "status", "curves")
 
 
 @pytest.fixture
@@ -99,6 +98,8 @@ def test_all_then_all_again_then_further_then_an_ablation(hero_train, data_folde
     assert "--preset demo" not in out
     for name in PARTS:
         assert (run / name / "best.safetensors").is_file()
+        assert f"{name}: curves, {run / name / 'curves.png'}" in out
+        assert (run / name / "curves.png").is_file()
 
     code, _, error = hero_train("all", data_folder, "--out", run)
     assert (code, "holds a run already" in error) == (2, True)
@@ -155,13 +156,6 @@ def test_all_on_a_cpu_without_a_preset_says_what_and_how_long(
     assert " to go" in after
 
 
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(5, "5 s"), (119, "119 s"), (600, "10 min"), (9000, "2 h"), (400000, "5 days")]
-)
-def test_durations(seconds, words):
-    assert cli._duration(seconds) == words
-
-
 def test_settings_are_a_file_for_config(hero_train, tmp_path):
     code, out, _ = hero_train("settings", "--preset", "demo")
     assert code == 0
@@ -171,6 +165,24 @@ def test_settings_are_a_file_for_config(hero_train, tmp_path):
     file = tmp_path / "settings.toml"
     file.write_text(out)
     assert load_train_config("hero", "demo", file) == load_train_config("hero", "demo")
+
+
+def test_what_a_run_saved_rebuilds_it(hero_train, data_folder, tmp_path, tiny_overrides, same_training):
+    """The data that ``run.json`` names and one part's ``config.json`` give the run again, bit for bit."""
+    run, again = tmp_path / "run", tmp_path / "again"
+    words = ("--preset", "demo", "--seed", 5, "--set", "masked.training.lr=1e-3", *tiny_overrides)
+    assert hero_train("all", data_folder, "--out", run, *words)[0] == 0
+    saved = read_json(run / "masked" / "run.json")
+    code, out, _ = hero_train(
+        "all", saved["data_folder"], "--out", again, "--config", run / "masked" / "config.json"
+    )
+    assert (code, "--preset demo" in out) == (0, False)  # nothing is left to a preset
+    for name in PARTS:
+        first, second = (read_json(each / name / "run.json") for each in (run, again))
+        assert first["identity"] == second["identity"]
+        assert (first["best"], first["steps"]) == (second["best"], second["steps"])
+        assert read_json(run / name / "config.json") == read_json(again / name / "config.json")
+        same_training(run / name, again / name)
 
 
 def test_the_paper_s_tokenizer_from_fresh_weights_is_warned_of_once_and_recorded(
@@ -219,7 +231,7 @@ def test_fine_tuning_an_imported_tokenizer(hero_train, data_folder, tmp_path, ti
     assert (run / "residual" / "best.safetensors").is_file()
 
 
-def test_interrupt_saves_and_says_how_to_go_on(data_folder, tmp_path, tiny_overrides):
+def test_interrupt_saves_and_says_how_to_go_on(hero_train, data_folder, tmp_path, tiny_overrides):
     run = tmp_path / "run"
     program = [sys.executable, "-c", "from trainer.cli import main; main()", "rvq", str(data_folder)]
     settings = ["--preset", "demo", *tiny_overrides, "--set", "rvq.training.steps=100000", "--device", "cpu"]
@@ -234,3 +246,28 @@ def test_interrupt_saves_and_says_how_to_go_on(data_folder, tmp_path, tiny_overr
     assert f"go on with: hero-train rvq {data_folder} --out {run} --resume" in error
     assert "Traceback" not in error
     assert (run / "rvq" / "state.safetensors").is_file()
+
+    code, out, _ = hero_train("status", run)
+    assert code == 0
+    assert "rvq: state stopped, step " in out
+    assert out.count("state not begun") == 3
+    assert f"\ngo on with: hero-train all {data_folder} --out {run} --resume\n" in out
+    (run / "rvq" / "curves.png").unlink(missing_ok=True)
+    assert hero_train("curves", run)[:2] == (0, f"written: {run / 'rvq' / 'curves.png'}\n")
+    assert (run / "rvq" / "curves.png").is_file()
+
+
+@pytest.mark.parametrize("command", ["status", "curves"])
+def test_no_run_is_one_line(hero_train, data_folder, command):
+    for folder in (data_folder, data_folder / "absent"):
+        code, _, error = hero_train(command, folder)
+        assert (code, f"{folder}: no run here; name the folder" in error) == (2, True)
+
+
+def test_training_without_opencv_ends_well(hero_train, data_folder, tmp_path, tiny_overrides, monkeypatch):
+    monkeypatch.delitem(sys.modules, "hero_core.view.chart", raising=False)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    words = ("--out", tmp_path / "run", "--preset", "demo", *tiny_overrides)
+    code, out, _ = hero_train("rvq", data_folder, *words)
+    assert (code, "rvq: best at step " in out) == (0, True)
+    assert "curves.png: not drawn, OpenCV is missing" in out
