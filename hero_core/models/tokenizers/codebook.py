@@ -89,7 +89,9 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def update(self, latents: Tensor, tokens: Tensor, rng: torch.Generator) -> None:
         """Move every code towards the ``(n, d)`` latents that took it, and reset the codes out of use."""
-        self.code_sum.mul_(self.decay).index_add_(0, tokens, latents, alpha=1.0 - self.decay)
+        self.code_sum.mul_(self.decay).index_add_(
+            0, tokens, latents.to(self.code_sum), alpha=1.0 - self.decay
+        )
         self.code_count.mul_(self.decay).add_(self._uses(tokens), alpha=1.0 - self.decay)
         fresh = self._batch_rows(latents, rng)  # (k, d)
         unused = self.code_count < self.least_use  # (k,)
