@@ -75,7 +75,7 @@ class Codebook(nn.Module):
 
     def perplexity(self, tokens: Tensor) -> Tensor:
         """How many codes ``(n,)`` tokens use effectively: exp of the entropy of their distribution."""
-        share = self._one_hot(tokens).mean(0)  # (k,)
+        share = self._uses(tokens) / len(tokens)  # (k,)
         return (-(share * (share + 1e-7).log()).sum()).exp()
 
     @torch.no_grad()
@@ -89,9 +89,10 @@ class Codebook(nn.Module):
     @torch.no_grad()
     def update(self, latents: Tensor, tokens: Tensor, rng: torch.Generator) -> None:
         """Move every code towards the ``(n, d)`` latents that took it, and reset the codes out of use."""
-        one_hot = self._one_hot(tokens)  # (n, k)
-        self.code_sum.mul_(self.decay).add_((1.0 - self.decay) * (one_hot.T @ latents))
-        self.code_count.mul_(self.decay).add_((1.0 - self.decay) * one_hot.sum(0))
+        self.code_sum.mul_(self.decay).index_add_(
+            0, tokens, latents.to(self.code_sum), alpha=1.0 - self.decay
+        )
+        self.code_count.mul_(self.decay).add_(self._uses(tokens), alpha=1.0 - self.decay)
         fresh = self._batch_rows(latents, rng)  # (k, d)
         unused = self.code_count < self.least_use  # (k,)
         average = self.code_sum / self.code_count.clamp(min=self.least_use)[:, None]
@@ -100,9 +101,9 @@ class Codebook(nn.Module):
             self.code_sum.copy_(torch.where(unused[:, None], fresh, self.code_sum))
             self.code_count.masked_fill_(unused, 1.0)
 
-    def _one_hot(self, tokens: Tensor) -> Tensor:
-        one_hot: Tensor = F.one_hot(tokens, self.codebook.shape[0])
-        return one_hot.to(self.codebook.dtype)
+    def _uses(self, tokens: Tensor) -> Tensor:
+        """How many of ``(n,)`` tokens took each code, ``(k,)``."""
+        return torch.zeros_like(self.code_count).index_add_(0, tokens, self.code_count.new_ones(len(tokens)))
 
     def _batch_rows(self, latents: Tensor, rng: torch.Generator) -> Tensor:
         """A row of the batch for every code, ``(k, d)``; where rows repeat, noise tells them apart."""

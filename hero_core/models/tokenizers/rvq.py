@@ -11,9 +11,11 @@ from torch.nn import functional as F
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch, TrainingFacts
+from hero_core.models.dropout import Dropout
 from hero_core.models.normalisation import Normalisation
 from hero_core.models.padding import valid_mask, zero_past
 from hero_core.models.tokenizers.codebook import NO_CODE, CodeReset
+from hero_core.models.tokenizers.convolution import Conv1d
 from hero_core.models.tokenizers.quantizer import Quantized, ResidualQuantizer
 from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
 from hero_core.motion.humanml3d import LOCAL_POSITIONS
@@ -257,31 +259,29 @@ class RvqNetwork(nn.Module):
         frames, unit = motion.shape[1], self.config.unit_length
         if frames == 0 or frames % unit:
             raise InputError(f"motion of {frames} frames: the tokenizer needs a positive multiple of {unit}")
-        latents: Tensor = self.encoder(motion.transpose(1, 2))  # (b, code_dim, m)
-        return latents.transpose(1, 2)
+        latents: Tensor = self.encoder(motion.transpose(0, 1))  # (m, b, code_dim)
+        return latents.transpose(0, 1).contiguous()
 
     def decode_latents(self, latents: Tensor) -> Tensor:
         """``(b, m, code_dim)`` -> ``(b, m * unit_length, motion_dim)``."""
-        motion: Tensor = self.decoder(latents.transpose(1, 2))  # (b, motion_dim, n)
-        return motion.transpose(1, 2)
+        motion: Tensor = self.decoder(latents.transpose(0, 1))  # (n, b, motion_dim)
+        return motion.transpose(0, 1).contiguous()
 
 
 class MotionEncoder(nn.Module):
-    """``(b, motion_dim, n)`` -> ``(b, code_dim, n / unit_length)``."""
+    """``(n, b, motion_dim)`` -> ``(n / unit_length, b, code_dim)``."""
 
     def __init__(self, config: RvqConfig) -> None:
         super().__init__()
         scales = [
-            nn.Sequential(
-                nn.Conv1d(config.width, config.width, 4, stride=2, padding=1), ResidualBlocks(config)
-            )
+            nn.Sequential(Conv1d(config.width, config.width, 4, stride=2, padding=1), ResidualBlocks(config))
             for _ in range(config.downsamplings)
         ]
         self.model = nn.Sequential(
-            nn.Conv1d(config.motion_dim, config.width, 3, padding=1),
-            nn.ReLU(),
+            Conv1d(config.motion_dim, config.width, 3, padding=1),
+            nn.ReLU(inplace=True),
             *scales,
-            nn.Conv1d(config.width, config.code_dim, 3, padding=1),
+            Conv1d(config.width, config.code_dim, 3, padding=1),
         )
 
     def forward(self, motion: Tensor) -> Tensor:
@@ -291,31 +291,39 @@ class MotionEncoder(nn.Module):
 
 
 class MotionDecoder(nn.Module):
-    """``(b, code_dim, m)`` -> ``(b, motion_dim, m * unit_length)``; the encoder's mirror image."""
+    """``(m, b, code_dim)`` -> ``(m * unit_length, b, motion_dim)``; the encoder's mirror image."""
 
     def __init__(self, config: RvqConfig) -> None:
         super().__init__()
         scales = [
             nn.Sequential(
                 ResidualBlocks(config),
-                nn.Upsample(scale_factor=2, mode="nearest"),
-                nn.Conv1d(config.width, config.width, 3, padding=1),
+                Twice(),
+                Conv1d(config.width, config.width, 3, padding=1),
             )
             for _ in range(config.downsamplings)
         ]
         self.model = nn.Sequential(
-            nn.Conv1d(config.code_dim, config.width, 3, padding=1),
-            nn.ReLU(),
+            Conv1d(config.code_dim, config.width, 3, padding=1),
+            nn.ReLU(inplace=True),
             *scales,
-            nn.Conv1d(config.width, config.width, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv1d(config.width, config.motion_dim, 3, padding=1),
+            Conv1d(config.width, config.width, 3, padding=1),
+            nn.ReLU(inplace=True),
+            Conv1d(config.width, config.motion_dim, 3, padding=1),
         )
 
     def forward(self, latents: Tensor) -> Tensor:
         """Decode."""
         motion: Tensor = self.model(latents)
         return motion
+
+
+class Twice(nn.Module):
+    """Every frame twice: twice the frame rate."""
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``(n, b, width)`` -> ``(2 * n, b, width)``."""
+        return hidden[:, None].expand(-1, 2, -1, -1).flatten(0, 1)
 
 
 class ResidualBlocks(nn.Module):
@@ -329,7 +337,7 @@ class ResidualBlocks(nn.Module):
         )
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``(b, width, n)`` -> the same shape."""
+        """``(n, b, width)`` -> the same shape."""
         refined: Tensor = self.model(hidden)
         return refined
 
@@ -339,11 +347,11 @@ class ResidualBlock(nn.Module):
 
     def __init__(self, width: int, dilation: int, dropout: float) -> None:
         super().__init__()
-        self.conv1 = nn.Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.conv2 = nn.Conv1d(width, width, 1)
-        self.dropout = nn.Dropout(dropout)
+        self.conv1 = Conv1d(width, width, 3, padding=dilation, dilation=dilation)
+        self.conv2 = Conv1d(width, width, 1)
+        self.dropout = Dropout(dropout)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``(b, width, n)`` -> the same shape."""
-        change: Tensor = self.dropout(self.conv2(self.conv1(hidden.relu()).relu()))
+        """``(n, b, width)`` -> the same shape."""
+        change: Tensor = self.dropout(self.conv2(self.conv1(hidden.relu()).relu_()))
         return hidden + change

@@ -3,7 +3,7 @@ import torch
 from pydantic import ValidationError
 
 from hero_core.errors import InputError
-from hero_core.models.tokenizers.rvq import ResidualBlock, ResidualBlocks, RvqConfig, RvqNetwork
+from hero_core.models.tokenizers.rvq import ResidualBlock, ResidualBlocks, RvqConfig, RvqNetwork, Twice
 
 SMALL = RvqConfig(motion_dim=70, width=16, code_dim=8, codebook_size=12, quantizers=3, depth=2)
 
@@ -66,6 +66,11 @@ def test_dilations_fall_from_the_largest_to_one() -> None:
     blocks = ResidualBlocks(RvqConfig(width=4)).model
     dilations = [block.conv1.dilation for block in blocks if isinstance(block, ResidualBlock)]
     assert dilations == [(9,), (3,), (1,)]
+
+
+def test_twice_the_frame_rate_repeats_every_frame() -> None:
+    frames = torch.arange(3.0)[:, None, None].expand(3, 2, 4)
+    assert Twice()(frames)[:, 1, 2].tolist() == [0, 0, 1, 1, 2, 2]
 
 
 @torch.no_grad()

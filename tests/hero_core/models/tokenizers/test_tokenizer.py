@@ -106,6 +106,16 @@ def test_training_brings_the_reconstruction_close() -> None:
     assert tokenizer.eval().losses(motion)["reconstruction"].item() < 0.3 * before
 
 
+def test_training_works_in_mixed_precision() -> None:
+    tokenizer, motion = _tokenizer().train(), _batch(_motion(batch=16))
+    with torch.autocast("cpu", torch.bfloat16):
+        losses = tokenizer.losses(motion, _rng(2))
+    losses["total"].backward()  # type: ignore[no-untyped-call]
+    exact = _tokenizer().train().losses(motion, _rng(2))
+    assert losses["reconstruction"].item() == pytest.approx(exact["reconstruction"].item(), rel=0.02)
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in tokenizer.network.parameters())
+
+
 def test_a_loaded_tokenizer_is_the_saved_one(tokenizer: RvqTokenizer, tmp_path: Path) -> None:
     save_network(tmp_path / "best.safetensors", tokenizer, {"epoch": 3})
     loaded, origin = load_network(tmp_path / "best.safetensors", RvqTokenizer)
