@@ -3,9 +3,10 @@
 python -m benchmarks.train --threads 2 --out benchmarks/results/train-cpu.json
 python -m benchmarks.train --device cuda --precision bfloat16 --out benchmarks/results/train-h100.json
 
-On a training set of ViMo's size (2,800 pairs of 24 tokens on average) with random content: ``hero-train`` with the paper's
-settings, a plain loop over the same networks (see :mod:`benchmarks.plain_loop`), and the same with the video encoder in the
-step. The floor is what the matrix products of a step would take at the rate of one large product, measured here.
+On a training set of ViMo's size (2,800 pairs of 24 tokens on average) with random content: ``hero-train`` with the
+paper's settings, a plain loop over the same networks (see :mod:`benchmarks.plain_loop`), and the same with the video
+encoder in the step. The floor is what the matrix products of a step would take at the rate of one large product,
+measured here.
 """
 
 import argparse
@@ -242,10 +243,16 @@ def environment(setup: Setup) -> dict[str, Any]:
 
 def table(results: dict[str, Any]) -> str:
     """As Markdown."""
-    lines = [
-        "| part | step, s | plain loop, s | with the encoder, s | floor, s | times faster | data wait |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    names = (
+        "part",
+        "step, s",
+        "plain loop, s",
+        "with the encoder, s",
+        "floor, s",
+        "times faster",
+        "data wait",
+    )
+    lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for name, row in results["parts"].items():
         online = f"{row['online_seconds']:.3g}" if "online_seconds" in row else "-"
         lines.append(

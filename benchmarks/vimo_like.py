@@ -48,7 +48,7 @@ def write_vimo_like(folder: Path, training_pairs: int = PAIRS, shard_format: str
                 ):
                     writer.write(record)
                     pairs.append(pair)
-                    some = (some + [motion])[:PAIRS_IN_A_SHARD]
+                    some = [*some, motion][:PAIRS_IN_A_SHARD]
             sha256 = sha256_of_file(path)
             rows += [PairRow(pair, name, sha256) for pair in pairs]
     write_manifest(folder, rows)

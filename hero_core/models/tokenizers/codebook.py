@@ -41,6 +41,7 @@ class Codebook(nn.Module):
         self.register_buffer("code_sum", torch.zeros(size, dim))
         self.register_buffer("code_count", torch.zeros(size))
         self.register_buffer("initialised", torch.tensor(False))
+        self._has_codes = False
 
     def distances(self, latents: Tensor) -> Tensor:
         """Squared Euclidean distances of ``(n, d)`` latents to every code, ``(n, k)``."""
@@ -79,27 +80,36 @@ class Codebook(nn.Module):
         return (-(share * (share + 1e-7).log()).sum()).exp()
 
     @torch.no_grad()
-    def initialise(self, latents: Tensor, rng: torch.Generator) -> None:
-        """Start from rows of the first ``(n, d)`` batch, each counted as used once."""
+    def start(self, latents: Tensor, rng: torch.Generator) -> None:
+        """Unless it has codes already, start from rows of the ``(n, d)`` batch, each counted as used once."""
+        self._has_codes = self._has_codes or bool(self.initialised)  # asks the device no oftener than needed
+        if self._has_codes:
+            return
         self.codebook.copy_(self._batch_rows(latents, rng))
         self.code_sum.copy_(self.codebook)
         self.code_count.fill_(1.0)
         self.initialised.fill_(True)
 
     @torch.no_grad()
-    def update(self, latents: Tensor, tokens: Tensor, rng: torch.Generator) -> None:
-        """Move every code towards the ``(n, d)`` latents that took it, and reset the codes out of use."""
-        self.code_sum.mul_(self.decay).index_add_(
-            0, tokens, latents.to(self.code_sum), alpha=1.0 - self.decay
-        )
-        self.code_count.mul_(self.decay).add_(self._uses(tokens), alpha=1.0 - self.decay)
+    def update(
+        self, latents: Tensor, tokens: Tensor, rng: torch.Generator, used: Tensor | None = None
+    ) -> None:
+        """Move every code towards the ``(n, d)`` latents that took it, and reset the codes out of use.
+
+        Where ``used`` ``()`` is False, nothing changes.
+        """
+        latents = latents.to(self.code_sum)
+        sums = (self.code_sum * self.decay).index_add_(0, tokens, latents, alpha=1.0 - self.decay)  # (k, d)
+        counts = (self.code_count * self.decay).add_(self._uses(tokens), alpha=1.0 - self.decay)  # (k,)
         fresh = self._batch_rows(latents, rng)  # (k, d)
-        unused = self.code_count < self.least_use  # (k,)
-        average = self.code_sum / self.code_count.clamp(min=self.least_use)[:, None]
-        self.codebook.copy_(torch.where(unused[:, None], fresh, average))
+        rare = counts < self.least_use  # (k,)
+        average = sums / counts.clamp(min=self.least_use)[:, None]
+        codes = torch.where(rare[:, None], fresh, average)
         if self.reset == "random":
-            self.code_sum.copy_(torch.where(unused[:, None], fresh, self.code_sum))
-            self.code_count.masked_fill_(unused, 1.0)
+            sums = torch.where(rare[:, None], fresh, sums)
+            counts = counts.masked_fill(rare, 1.0)
+        for buffer, value in ((self.codebook, codes), (self.code_sum, sums), (self.code_count, counts)):
+            buffer.copy_(value if used is None else torch.where(used, value, buffer))
 
     def _uses(self, tokens: Tensor) -> Tensor:
         """How many of ``(n,)`` tokens took each code, ``(k,)``."""
@@ -110,7 +120,8 @@ class Codebook(nn.Module):
         size, dim = self.codebook.shape
         rows = torch.arange(latents.shape[0], device=latents.device)
         if self.reset == "random":
-            rows = torch.randperm(latents.shape[0], generator=rng, device=rng.device).to(latents.device)
+            order = torch.rand(latents.shape[0], generator=rng, device=rng.device).argsort()
+            rows = order.to(latents.device)  # a permutation
         repeats = -(-size // latents.shape[0])
         chosen = latents[rows.repeat(repeats)[:size]]  # (k, d)
         if repeats == 1:

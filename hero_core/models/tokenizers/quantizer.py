@@ -15,15 +15,21 @@ class Quantized(NamedTuple):
     Attributes:
         vectors: sum of the codes of all active layers, ``(b, n, d)``. Its gradient passes straight through to
             the latents once for every active layer, as in the official release.
-        tokens: ``(b, n, q)`` int64; ``-1`` in the layers that quantise dropout left out.
-        commitments: mean squared distance of every active layer's input to its code, ``(active,)``.
-        perplexities: how many codes the batch used effectively, for every active layer, ``(active,)``.
+        tokens: ``(b, n, q)`` int64; ``-1`` in the layers that were left out.
+        commitments: mean squared distance of a layer's input to its code, ``(layers,)`` of those that were asked for.
+        perplexities: how many codes of a layer the batch used effectively, ``(layers,)``.
+        used: ``(layers,)`` bool, False in those that quantise dropout left out.
     """
 
     vectors: Tensor
     tokens: Tensor
     commitments: Tensor
     perplexities: Tensor
+    used: Tensor
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over the used layers of ``values`` ``(layers,)``."""
+        return (values * self.used).sum() / self.used.sum()
 
 
 class ResidualQuantizer(nn.Module):
@@ -75,27 +81,33 @@ class ResidualQuantizer(nn.Module):
         Args:
             latents: ``(b, n, d)``.
             rng: source of all randomness; needed in training mode, unused otherwise.
-            active: how many layers to use; None for all, or in training for as many as quantise dropout draws.
+            active: how many layers to use; None for all, or in training for as many as quantise dropout draws: then all
+                are computed, so that nothing waits to know how many.
             uniforms: ``(q, b * n, k)`` numbers in [0, 1) to sample the codes with, instead of drawing them.
 
         Raises:
             ValueError: training mode without ``rng``.
         """
-        active = self._draw_active(rng) if active is None else active
+        layers = self.codebooks[:active]
+        drawn = self._draw_active(rng) if active is None and self.training else len(layers)
+        used = torch.arange(len(layers), device=latents.device) < drawn  # (layers,)
         residual = latents
         total = torch.zeros_like(latents)
         columns, commitments, perplexities = [], [], []
-        for index, layer in enumerate(self.codebooks[:active]):
+        for index, layer in enumerate(layers):
             flat = residual.detach().flatten(0, 1)  # (b * n, d)
-            chosen, codes = self._quantise(layer, flat, rng, None if uniforms is None else uniforms[index])
+            numbers = None if uniforms is None else uniforms[index]
+            chosen, codes = self._quantise(layer, flat, used[index], rng, numbers)
             codes = codes.view_as(residual)  # (b, n, d)
-            columns.append(chosen.view(latents.shape[:2]))
+            columns.append(chosen.view(latents.shape[:2]).masked_fill(~used[index], NO_CODE))
             commitments.append(F.mse_loss(residual, codes))
             perplexities.append(layer.perplexity(chosen))
-            total = total + residual + (codes - residual).detach()  # straight through, once per layer
+            passed = residual + (codes - residual).detach()  # straight through, once per layer
+            total = total + torch.where(used[index], passed, 0.0)
             residual = residual - codes
-        tokens = F.pad(torch.stack(columns, -1), (0, len(self.layers) - active), value=NO_CODE)  # (b, n, q)
-        return Quantized(total, tokens, torch.stack(commitments), torch.stack(perplexities))
+        left_out = len(self.layers) - len(layers)
+        tokens = F.pad(torch.stack(columns, -1), (0, left_out), value=NO_CODE)  # (b, n, q)
+        return Quantized(total, tokens, torch.stack(commitments), torch.stack(perplexities), used)
 
     def encode(self, latents: Tensor) -> Tensor:
         """The nearest codes of ``(b, n, d)`` latents, layer by layer, ``(b, n, q)``."""
@@ -119,29 +131,31 @@ class ResidualQuantizer(nn.Module):
         return torch.stack([layer.look_up(column) for layer, column in pairs], -2)
 
     def _quantise(
-        self, layer: Codebook, latents: Tensor, rng: torch.Generator | None, uniforms: Tensor | None
+        self,
+        layer: Codebook,
+        latents: Tensor,
+        used: Tensor,
+        rng: torch.Generator | None,
+        uniforms: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         """Tokens ``(n,)`` of ``(n, d)`` latents and their codes ``(n, d)``, before the update they cause."""
         if not self.training:
             nearest = layer.nearest(latents)
             return nearest, layer.look_up(nearest)
         rng = _required(rng)
-        if not layer.initialised:
-            layer.initialise(latents, rng)
+        layer.start(latents, rng)
         if uniforms is None:
             uniforms = torch.rand(len(latents), len(layer.codebook), generator=rng, device=rng.device)
         chosen = layer.sample(latents, self.temperature, uniforms.to(latents))
         codes = layer.look_up(chosen)
-        layer.update(latents, chosen, rng)
+        layer.update(latents, chosen, rng, used)
         return chosen, codes
 
-    def _draw_active(self, rng: torch.Generator | None) -> int:
-        if not self.training:
-            return len(self.layers)
+    def _draw_active(self, rng: torch.Generator | None) -> Tensor:
         rng = _required(rng)
         drop = torch.rand((), generator=rng, device=rng.device) < self.quantize_dropout
         last = torch.randint(len(self.layers), (), generator=rng, device=rng.device)
-        return int(last) + 1 if drop else len(self.layers)
+        return torch.where(drop, last + 1, len(self.layers))  # (), on the device
 
 
 def _required(rng: torch.Generator | None) -> torch.Generator:

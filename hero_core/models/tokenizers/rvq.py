@@ -234,8 +234,8 @@ class RvqNetwork(nn.Module):
         return RvqOutput(
             self.decode_latents(quantized.vectors),
             quantized.tokens,
-            quantized.commitments.mean(),
-            quantized.perplexities.mean(),
+            quantized.mean(quantized.commitments),
+            quantized.mean(quantized.perplexities),
         )
 
     def encode(self, motion: Tensor) -> Tensor:

@@ -132,7 +132,7 @@ def test_a_code_never_used_stays_finite() -> None:
 def test_initialising_from_fewer_rows_than_codes_tells_the_copies_apart(reset: CodeReset) -> None:
     codebook = Codebook(16, 3, decay=0.99, reset=reset)
     latents = torch.randn(5, 3, generator=_rng(1))
-    codebook.initialise(latents, _rng())
+    codebook.start(latents, _rng())
     assert len({tuple(code.tolist()) for code in codebook.codebook}) == 16
     assert torch.cdist(codebook.codebook, latents).min(-1).values.max() < 0.05
     assert torch.equal(codebook.code_count, torch.ones(16))
