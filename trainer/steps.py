@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -116,15 +117,59 @@ class EagerStep:
         return stacked
 
 
-class RecordedStep:
-    """An :class:`EagerStep` on a GPU as a CUDA graph, one for every shape of batch that comes up."""
+class Recorder(Protocol):
+    """Records what is done on a device, so that doing it again costs one call."""
 
-    def __init__(self, step: EagerStep) -> None:
-        self._step = step
-        self._made = 0
-        self._recordings: dict[tuple[Any, ...], _Recording] = {}
-        self._stream = torch.cuda.Stream(step.device)  # type: ignore[no-untyped-call]
+    def unrecorded(self, function: Callable[[], Tensor]) -> Tensor:
+        """Do something of what is to be recorded later; sets up what cannot be set up in a recording."""
+        ...
+
+    def record(self, function: Callable[[], Tensor], rng: torch.Generator) -> Callable[[], Tensor]:
+        """What does again, on the same memory, what the function does; nothing is done yet.
+
+        Args:
+            function: of operations on the device alone.
+            rng: that it draws from, besides the global generator.
+        """
+        ...
+
+
+class CudaRecorder:
+    """Records CUDA graphs, which share their memory: only one plays at a time."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         self._pool = torch.cuda.graph_pool_handle()
+
+    def unrecorded(self, function: Callable[[], Tensor]) -> Tensor:
+        """See :class:`Recorder`."""
+        self._stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(self._stream):
+            values = function()
+        torch.cuda.current_stream().wait_stream(self._stream)
+        return values
+
+    def record(self, function: Callable[[], Tensor], rng: torch.Generator) -> Callable[[], Tensor]:
+        """See :class:`Recorder`."""
+        graph = torch.cuda.CUDAGraph()
+        graph.register_generator_state(rng)
+        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
+            values = function()
+
+        def play() -> Tensor:
+            graph.replay()
+            return values.clone()
+
+        return play
+
+
+class RecordedStep:
+    """An :class:`EagerStep` that is recorded once for every shape of batch that comes up, and played from then on."""
+
+    def __init__(self, step: EagerStep, recorder: Recorder) -> None:
+        self._step, self._recorder = step, recorder
+        self._made = 0
+        self._recordings: dict[tuple[Any, ...], tuple[Batch, Callable[[], Tensor]]] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -136,37 +181,16 @@ class RecordedStep:
         self._step.set_rate()
         self._made += 1
         if self._made <= STEPS_BEFORE_RECORDING:
-            return self._on_the_side(batch)
+            return self._recorder.unrecorded(partial(self._step.learn, batch))
         shape = shape_of(batch)
         if shape not in self._recordings:
-            self._recordings[shape] = self._record(batch)
-        recording = self._recordings[shape]
-        _fill(recording.batch, batch)
-        recording.graph.replay()
-        return recording.values.clone()
-
-    def _on_the_side(self, batch: Batch) -> Tensor:
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
-            values = self._step.learn(batch)
-        torch.cuda.current_stream().wait_stream(self._stream)
-        return values
-
-    def _record(self, batch: Batch) -> "_Recording":
-        inputs = _mapped(batch, torch.clone)
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(self._step.state.rng)
-        self._step.state.optimizer.zero_grad()
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            values = self._step.learn(inputs)
-        return _Recording(graph, inputs, values)
-
-
-@dataclass(frozen=True)
-class _Recording:
-    graph: torch.cuda.CUDAGraph
-    batch: Batch
-    values: Tensor
+            inputs = _mapped(batch, torch.clone)
+            self._step.state.optimizer.zero_grad()
+            play = self._recorder.record(partial(self._step.learn, inputs), self._step.state.rng)
+            self._recordings[shape] = inputs, play
+        inputs, play = self._recordings[shape]
+        _fill(inputs, batch)
+        return play()
 
 
 def step_of(
@@ -179,7 +203,7 @@ def step_of(
     """How steps are made on this device; ``losses`` in place of the part's own are never recorded."""
     step = EagerStep(part, state, training, device, losses or part.losses)
     recorded = device.type == "cuda" and losses is None and part.recordable
-    return RecordedStep(step) if recorded else step
+    return RecordedStep(step, CudaRecorder(device)) if recorded else step
 
 
 def shape_of(batch: Batch) -> tuple[Any, ...]:
