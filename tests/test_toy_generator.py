@@ -41,6 +41,8 @@ class Regressor(nn.Module):
     encoded_by: ClassVar[None] = None
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 1
+    recordable: ClassVar[bool] = True
+    blocks: ClassVar[tuple[type[nn.Module], ...]] = ()
 
     def __init__(self, config: RegressorConfig) -> None:
         super().__init__()

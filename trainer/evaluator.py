@@ -56,6 +56,7 @@ class Matching(nn.Module):
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 1
     recordable: ClassVar[bool] = False  # which pairs are related is looked up by their keys
+    blocks: ClassVar[tuple[type[nn.Module], ...]] = ()
 
     def __init__(self, section: EvaluatorSection, facts: TrainingFacts, related: Relations) -> None:
         super().__init__()

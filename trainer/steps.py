@@ -201,6 +201,10 @@ def step_of(
     losses: Callable[[Batch, torch.Generator], dict[str, Tensor]] | None = None,
 ) -> Step:
     """How steps are made on this device; ``losses`` in place of the part's own are never recorded."""
+    if training.compile:
+        for module in part.modules():
+            if isinstance(module, part.blocks):
+                module.compile()
     step = EagerStep(part, state, training, device, losses or part.losses)
     recorded = device.type == "cuda" and losses is None and part.recordable
     return RecordedStep(step, CudaRecorder(device)) if recorded else step

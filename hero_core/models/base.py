@@ -136,6 +136,7 @@ class Part(Network, Protocol):
         encoded_by: name of the earlier part whose ``encode(motion, lengths)`` makes ``Batch.encoded``, or None.
         metric: the loss that marks the best checkpoint by its lowest value on the validation pairs.
         validation_draws: how often each validation pair is scored, with other random draws.
+        blocks: the classes of modules that most of the time goes into, worth compiling.
         recordable: whether :meth:`losses` is made of operations on the device alone, whose shapes follow from those of
             the batch: then a GPU can play it back.
     """
@@ -145,6 +146,7 @@ class Part(Network, Protocol):
     metric: ClassVar[str]
     validation_draws: ClassVar[int]
     recordable: ClassVar[bool]
+    blocks: ClassVar[tuple[type[Any], ...]]
 
     @classmethod
     def build(cls, config: Any, facts: TrainingFacts) -> Any:

@@ -126,7 +126,7 @@ class Resident:
             columns.append(self._contents.codes.first_rows(numbered))
         if self._contents.videos:
             columns.append(self._clips[pieces.motions])
-        starts, lengths, *rest = torch.from_numpy(np.stack(columns)).to(self._device)  # one transfer for all
+        starts, lengths, *rest = _sent(torch.from_numpy(np.stack(columns)), self._device)
         frames = condition = encoded = None
         if self._contents.motions:
             frames = _runs(self._motions, rest.pop(0), padded_frames)  # (b, n, 263)
@@ -153,6 +153,13 @@ def _runs(flat: Tensor, firsts: Tensor, size: int) -> Tensor:
     """From each of the rows ``(b,)`` of ``flat`` ``(rows, d)`` on, ``size`` rows: ``(b, size, d)``."""
     rows = firsts[:, None] + torch.arange(size, device=firsts.device)  # (b, size)
     return flat[rows.clamp(max=len(flat) - 1)]
+
+
+def _sent(tensor: Tensor, device: torch.device) -> Tensor:
+    """On the device; a GPU gets it when it comes to it, and nothing waits."""
+    if device.type == "cpu":
+        return tensor
+    return tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _widened(codes: Tensor) -> Tensor:

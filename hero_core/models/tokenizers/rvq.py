@@ -93,6 +93,7 @@ class RvqTokenizer(nn.Module):
     metric: ClassVar[str] = "reconstruction"
     validation_draws: ClassVar[int] = 1
     recordable: ClassVar[bool] = True
+    blocks: ClassVar[tuple[type[Any], ...]] = ()
 
     def __init__(self, config: RvqConfig) -> None:
         super().__init__()

@@ -13,6 +13,7 @@ from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
 from hero_core.models.generators.hero.settings import HeroSampling
 from hero_core.models.generators.hero.transformer import (
     Context,
+    DecoderUnit,
     OutputHead,
     TransformerConfig,
     VideoDecoder,
@@ -107,6 +108,7 @@ class MaskedTransformer(nn.Module):
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 4
     recordable: ClassVar[bool] = True
+    blocks: ClassVar[tuple[type[Any], ...]] = (DecoderUnit,)
 
     def __init__(self, config: MaskedConfig) -> None:
         super().__init__()

@@ -15,6 +15,7 @@ from hero_core.models.generators.hero.settings import HeroSampling
 from hero_core.models.generators.hero.transformer import (
     INIT_STD,
     Context,
+    DecoderUnit,
     OutputHead,
     TransformerConfig,
     VideoDecoder,
@@ -108,6 +109,7 @@ class ResidualTransformer(nn.Module):
     metric: ClassVar[str] = "total"
     validation_draws: ClassVar[int] = 4
     recordable: ClassVar[bool] = True
+    blocks: ClassVar[tuple[type[Any], ...]] = (DecoderUnit,)
 
     def __init__(self, config: ResidualConfig) -> None:
         super().__init__()

@@ -1,0 +1,86 @@
+"""How long a reaction takes at the paper's sizes, from features to motion: for one video, and for 32 at once.
+
+python -m benchmarks.generate --threads 2 --out benchmarks/results/generate-cpu.json
+
+Ten steps with guidance, five residual layers with guidance, then the decoder; random weights, 24 tokens on average.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.train import environment_of, seconds_of
+from benchmarks.vimo_like import DEVIATION_TOKENS, FEATURE_DIM, MEAN_TOKENS, SAMPLED_FRAMES
+from hero_core.models.base import VideoFeatures
+from hero_core.models.generators.hero.hero import Hero
+from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
+from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
+
+BATCHES = (1, 32)
+EVALUATED_CLIPS, REPEATS = 700, 20
+"""Of the paper's protocol."""
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--threads", type=int, help="of torch")
+    parser.add_argument("--times", type=int, default=5, help="that each is measured; the median counts")
+    parser.add_argument("--out", type=Path, help="JSON file for the results")
+    options = parser.parse_args()
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = torch.device(options.device)
+    generator = paper_sized().to(device).eval()
+    seconds = {batch: reaction_seconds(generator, batch, device, options.times) for batch in BATCHES}
+    protocol = seconds[BATCHES[-1]] / BATCHES[-1] * EVALUATED_CLIPS * REPEATS
+    results: dict[str, Any] = {
+        "environment": environment_of(device),
+        "seconds_by_batch": {str(batch): round(value, 5) for batch, value in seconds.items()},
+        "seconds_of_20_repeats_on_700_clips": round(protocol, 1),
+    }
+    print(json.dumps(results, indent=2))
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+
+
+def paper_sized() -> Hero:
+    """A generator of the paper's sizes, with random weights."""
+    torch.manual_seed(0)
+    return Hero(
+        {
+            "rvq": RvqTokenizer(RvqConfig()),
+            "masked": MaskedTransformer(MaskedConfig(frame_time="none")),
+            "residual": ResidualTransformer(ResidualConfig(frame_time="none")),
+        }
+    )
+
+
+def reaction_seconds(generator: Hero, batch: int, device: torch.device, times: int) -> float:
+    """Median time of reactions to a batch of videos."""
+    rng = torch.Generator().manual_seed(0)
+    frames = torch.randn(batch, SAMPLED_FRAMES, FEATURE_DIM, generator=rng)
+    tokens = (MEAN_TOKENS + DEVIATION_TOKENS * torch.randn(batch, generator=rng)).round().clamp(5, 49).long()
+    if batch == 1:
+        tokens = torch.tensor([MEAN_TOKENS])
+    lengths = (tokens * FRAMES_PER_TOKEN).to(device)
+    shown = torch.linspace(0, 1, SAMPLED_FRAMES) * int(lengths.max()) / FPS
+    condition = VideoFeatures(frames, frames.mean(dim=1), shown.expand(batch, -1)).to(device)
+    generate = [
+        seconds_of(lambda: generator.generate(condition, lengths, rng), device) for _ in range(times + 2)
+    ]
+    return statistics.median(generate[2:])
+
+
+if __name__ == "__main__":
+    main()
