@@ -90,7 +90,7 @@ def _claim(out: Path) -> None:
 
 def _write_clip(out: Path, seed: int, motions: int, index: int) -> None:
     plan = sample_clip(seed, index)
-    write_mp4(out / video_path(plan), render_frames(plan), plan.fps, crf=_CRF)
+    write_mp4(out / video_path(plan), render_frames(plan), plan.fps, _CRF, "ultrafast")
     for variant in range(motions):
         write_npy(out / motion_path(plan, variant), make_motion(plan, variant))
 

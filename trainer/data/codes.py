@@ -3,8 +3,8 @@
     SET/codes/NAME-FINGERPRINT.npy    one row for every token of every crop
     SET/codes/NAME-FINGERPRINT.json   what it is of, and its SHA-256
 
-Where the training set cannot be written to, they lie in the run folder. All crops are padded to one length, so that the
-tokens of a crop depend on it alone.
+Where the training set cannot be written to, they lie in the run folder. A crop gets the tokens that it has padded to
+200 frames, so that they depend on it alone.
 """
 
 import os
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM
+from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM, whole_tokens
 from hero_core.progress import Progress, silent
 from hero_core.storage import atomic_path, read_json, sha256_of_file, sha256_of_json, write_json
 from hero_core.training_set import Samples, Selection, TrainingSet
@@ -112,7 +112,8 @@ def codes_of(
     Args:
         place: see there.
         pairs: all that training reads; their motions are encoded.
-        encoder: a part with ``encode(motion, lengths)``, in evaluation mode and on ``device``.
+        encoder: a part with ``encode(motion, lengths)`` and ``reach_frames``, how far after its first frame a token
+            sees; in evaluation mode and on ``device``.
         device: where to compute.
         report: told how many tokens are done.
     """
@@ -176,11 +177,12 @@ def _encoded(layout: _Layout, motions: Samples, encoder: Any, device: torch.devi
     """The codes of some crops after another, ``(tokens, q)``."""
     crops = layout.crops()
     while some := list(islice(crops, CROPS_AT_ONCE)):
-        frames = np.zeros((len(some), MAX_FRAMES, MOTION_DIM), np.float32)  # (crops, 200, 263)
+        seen = whole_tokens(max(length for _, _, length in some) + encoder.reach_frames)
+        frames = np.zeros((len(some), min(seen, MAX_FRAMES), MOTION_DIM), np.float32)  # (crops, n, 263)
         for row, (motion, start, length) in enumerate(some):
             frames[row, :length] = motions[motion].motion[start : start + length]
         lengths = torch.tensor([length for _, _, length in some], device=device)
-        encoded = encoder.encode(torch.from_numpy(frames).to(device), lengths)  # (crops, 50, q)
+        encoded = encoder.encode(torch.from_numpy(frames).to(device), lengths)  # (crops, n / 4, q)
         values = encoded.cpu().numpy()
         values = values.astype(np.int16 if np.issubdtype(values.dtype, np.integer) else np.float32)
         yield np.concatenate(

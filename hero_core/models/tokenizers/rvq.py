@@ -82,6 +82,15 @@ class RvqConfig(Config):
         """Frames a token stands for."""
         return int(2**self.downsamplings)
 
+    @property
+    def reach_frames(self) -> int:
+        """How far after its first frame a token sees: what the convolutions of the encoder add up to."""
+        in_blocks = sum(self.dilation_growth**power for power in range(self.depth))
+        reach = 1  # of the last convolution, in tokens
+        for _ in range(self.downsamplings):
+            reach = 2 * (reach + in_blocks) + 2
+        return reach + 1
+
 
 class RvqTokenizer(nn.Module):
     """Motions of any length in HumanML3D units <-> tokens: the network together with its statistics."""
@@ -119,6 +128,11 @@ class RvqTokenizer(nn.Module):
         """Frames that a token stands for."""
         return self.config.unit_length
 
+    @property
+    def reach_frames(self) -> int:
+        """How far after its first frame a token sees."""
+        return self.config.reach_frames
+
     @torch.no_grad()
     def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """Tokens of a padded batch of motions.
@@ -128,7 +142,8 @@ class RvqTokenizer(nn.Module):
 
         Args:
             motion: ``(b, n, motion_dim)`` HumanML3D units; n a multiple of ``unit_length``, and the same for
-                every batch (officially 200), as the last tokens of a motion that fills it see no zeros.
+                every batch (officially 200), as the last tokens of a motion that fills it see no zeros; less is the
+                same where a token's :attr:`reach_frames` are still inside.
             lengths: ``(b,)`` valid frames.
 
         Returns:

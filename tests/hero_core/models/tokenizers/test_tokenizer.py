@@ -2,12 +2,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch, TrainingFacts
 from hero_core.models.checkpoint import load_network, save_network
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqConfig, RvqNetwork, RvqTokenizer
 from hero_core.motion.statistics import MotionStatistics
 
 DIM = 263
@@ -155,3 +155,33 @@ def test_normalising_by_the_training_motions_gives_zero_mean_and_unit_variance()
     torch.testing.assert_close(normalised.mean(0), torch.zeros(DIM), rtol=0, atol=1e-4)
     torch.testing.assert_close(normalised.std(0), torch.ones(DIM), rtol=0, atol=1e-3)
     torch.testing.assert_close(normalisation.inverse(normalisation(motion)), motion, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize(("depth", "growth"), [(1, 3), (2, 3), (3, 2)])
+def test_a_token_sees_so_far_and_no_further(depth: int, growth: int) -> None:
+    torch.manual_seed(0)
+    config = RvqConfig(
+        width=8, code_dim=4, codebook_size=4, quantizers=1, depth=depth, dilation_growth=growth
+    )
+    network = RvqNetwork(config).double()
+    motion = torch.randn(1, 160, config.motion_dim, dtype=torch.float64, requires_grad=True)
+    token = 20
+    (gradient,) = torch.autograd.grad(network.encode_latents(motion)[0, token].sum(), motion)
+    seen = gradient[0].abs().sum(dim=-1).nonzero()[:, 0]
+    first = token * config.unit_length
+    assert (
+        first + config.reach_frames - 2 * config.unit_length < int(seen.max()) <= first + config.reach_frames
+    )
+
+
+def test_zeros_beyond_what_the_last_token_sees_change_nothing() -> None:
+    torch.manual_seed(0)
+    config = RvqConfig(width=16, code_dim=8, codebook_size=32, quantizers=2, depth=2)
+    tokenizer = RvqTokenizer(config).double().eval()
+    nn.init.normal_(tokenizer.network.quantizer.codebooks[0].codebook)
+    lengths = torch.tensor([40, 24])
+    motion = torch.randn(2, 200, config.motion_dim, dtype=torch.float64)
+    enough = (40 + config.reach_frames) // 4 * 4
+    assert enough < 200
+    shorter = tokenizer.encode(motion[:, :enough], lengths)
+    assert torch.equal(shorter[:, :10], tokenizer.encode(motion, lengths)[:, :10])
