@@ -32,7 +32,7 @@ from benchmarks.plain_loop import (
     plain_windows,
     with_plain_convolutions,
 )
-from benchmarks.vimo_like import FEATURE_DIM, SAMPLED_FRAMES, write_vimo_like
+from benchmarks.vimo_like import FEATURE_DIM, PAIRS, SAMPLED_FRAMES, write_vimo_like
 from hero_core.device import device_name
 from hero_core.models.checkpoint import library_versions, load_network
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
@@ -98,6 +98,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10, help="measured of each part, after as many others")
     parser.add_argument("--precision", default="float32", help="of our steps: float32, tf32 or bfloat16")
     parser.add_argument("--compile", action="store_true", help="compile the transformers")
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="of the set; fewer are encoded sooner")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--out", type=Path, help="JSON file for the results")
     options = parser.parse_args()
@@ -105,7 +106,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     device = torch.device(options.device)
     with tempfile.TemporaryDirectory() as folder:
-        data = TrainingSet(write_vimo_like(Path(folder) / "data"))
+        data = TrainingSet(write_vimo_like(Path(folder) / "data", options.pairs))
         run = Path(folder) / "run"
         setup = Setup(data, run, device, options.precision, options.compile, options.steps)
         results = measured(setup, options.parts)

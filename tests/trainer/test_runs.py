@@ -35,16 +35,6 @@ def best(run, name, cls):
 
 
 @pytest.mark.parametrize(
-    ("name", "step"), [("rvq", 2), ("rvq", 7), ("masked", 5), ("residual", 2), ("evaluator", 5)]
-)
-def test_killed_and_resumed(tmp_path, whole_run, new_run, train_tiny, same_training, name, step):
-    run = tmp_path / "killed" if name == "rvq" else new_run("killed")
-    train_tiny(name, run, kill_at=step)
-    assert isinstance(train_tiny(name, run, resume=True), Best)
-    same_training(whole_run / name, run / name)
-
-
-@pytest.mark.parametrize(
     ("name", "loss", "steps", "lr", "share"),
     [
         ("rvq", "reconstruction", 80, 6e-3, 0.93),
