@@ -55,7 +55,8 @@ class TrainingConfig(ScheduleConfig):
         precision: of matrix products: ``float32``; ``tf32`` and ``bfloat16`` are faster on a GPU, and coarser.
         compile: let torch compile the blocks that a part is made of, which takes a minute before the first step.
         log_every_steps: one line in ``log.jsonl`` this often, with the means since the last one.
-        evaluate_every_steps: validate, and keep the best checkpoint, this often; once per epoch unless set.
+        evaluate_every_epochs: validate, and keep the best checkpoint, this often.
+        evaluate_every_steps: the same in steps, where it is set.
         save_every_steps: save what a run resumes from this often; with every validation unless set.
     """
 
@@ -73,6 +74,7 @@ class TrainingConfig(ScheduleConfig):
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     compile: bool = False
     log_every_steps: int = Field(10, ge=1)
+    evaluate_every_epochs: int = Field(1, ge=1)
     evaluate_every_steps: int | None = Field(None, ge=1)
     save_every_steps: int | None = Field(None, ge=1)
 

@@ -250,7 +250,8 @@ class _Training:
     def _intervals(self) -> tuple[int, int, int]:
         """Steps between two lines of the log, two validations, and two saves."""
         training = self.run.training
-        evaluate_every = training.evaluate_every_steps or self.run.batches.order.steps_per_epoch
+        epochs = training.evaluate_every_epochs * self.run.batches.order.steps_per_epoch
+        evaluate_every = training.evaluate_every_steps or epochs
         return training.log_every_steps, evaluate_every, training.save_every_steps or evaluate_every
 
     def _read(self) -> None:

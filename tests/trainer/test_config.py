@@ -64,6 +64,7 @@ def test_demo_differs_from_paper_in_what_it_says_and_in_lengths_and_rates_only()
         "milestones",
         "gamma",
         "evaluate_every_steps",
+        "evaluate_every_epochs",
     )
     scheduled = {f"{part}.training.{name}" for part in trainable("hero") for name in schedule}
     found = {line.partition(":")[0] for line in differences(load("paper"), load("demo"))}
@@ -174,6 +175,7 @@ def test_the_official_preset_is_the_paper_s_with_every_quirk_of_the_release() ->
         "residual.model.allow_pad_class",
         "rvq.training.milestone_delay_steps",
         "residual.training.select_by",
+        *(f"{part}.training.evaluate_every_epochs" for part in ("masked", "residual")),
         *(f"{part}.training.official_warmup" for part in ("rvq", "masked", "residual")),
     }
     sections = [config.section(part) for part in ("rvq", "masked", "residual")]

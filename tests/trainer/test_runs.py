@@ -18,7 +18,6 @@ from trainer import runs
 from trainer.folder import PartFolder, settings_for
 from trainer.log import read_log
 from trainer.runs import check, take_part
-from trainer.state import Best
 
 
 @pytest.fixture(scope="module")
