@@ -45,6 +45,7 @@ DEMO_DIFFERS_IN = {
         for part in ("masked", "residual")
         for name in ("code_dim", "latent_dim", "ff_size", "layers", "heads", "frame_time")
     ),
+    "masked.training.average_decay",
     "sampling.guidance_scale",
     *(
         f"evaluator.model.{name}"
