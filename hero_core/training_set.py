@@ -109,9 +109,15 @@ class Sample(NamedTuple):
 
     @property
     def bytes_owned(self) -> int:
-        """Memory that its arrays have to themselves."""
+        """Memory of its arrays; what is a view of a memory map has none."""
         arrays = [self.motion, *(self.features.arrays().values() if self.features else ())]
-        return sum(array.nbytes for array in arrays if array.flags.owndata)
+        return sum(array.nbytes for array in arrays if _owner(array).flags.owndata)
+
+
+def _owner(array: NDArray[Any]) -> NDArray[Any]:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
 
 
 def sample_record(key: str, motion: MotionRecord, features: FeatureRecord | None, pair: Pair) -> ArrayRecord:

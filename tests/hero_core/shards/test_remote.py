@@ -2,11 +2,8 @@
 
 import pickle
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from tempfile import gettempdir
-from threading import Thread
 
 import fsspec
 import numpy as np
@@ -15,39 +12,21 @@ import pytest
 from hero_core.errors import ShardError
 from hero_core.shards import SHARD_FORMATS, ArrayRecord, RemoteShardReader, open_reader, open_writer, remote
 from hero_core.storage import sha256_of_file
+from tests.server import Handler, served
 
 both = pytest.mark.parametrize("suffix", SHARD_FORMATS)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Serves a folder; of the first ``failures`` answers, only half arrives."""
-
-    failures = 0
-    asked = 0
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def copyfile(self, source, outputfile) -> None:  # type: ignore[no-untyped-def]
-        data = source.read()
-        type(self).asked += 1
-        outputfile.write(data[: len(data) // 2] if type(self).asked <= self.failures else data)
-
-
 @pytest.fixture
-def quiet(monkeypatch: pytest.MonkeyPatch) -> type[Quiet]:
+def handler(monkeypatch: pytest.MonkeyPatch) -> type[Handler]:
     monkeypatch.setattr(remote, "PAUSE_SECONDS", 0.0)
-    return type("Handler", (Quiet,), {})
+    return type("Counting", (Handler,), {})
 
 
 @pytest.fixture
-def url(tmp_path: Path, quiet: type[Quiet]) -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(quiet, directory=str(tmp_path))) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+def url(tmp_path: Path, handler: type[Handler]) -> Iterator[str]:
+    with served(tmp_path, handler) as url:
+        yield url
 
 
 def written(path: Path) -> tuple[list[ArrayRecord], str]:
@@ -64,17 +43,17 @@ def left_behind() -> list[Path]:
 
 
 @both
-def test_it_reads_as_the_file_does(tmp_path: Path, url: str, quiet: type[Quiet], suffix: str) -> None:
+def test_it_reads_as_the_file_does(tmp_path: Path, url: str, handler: type[Handler], suffix: str) -> None:
     before = left_behind()
     items, sha256 = written(tmp_path / f"a.{suffix}")
     local, reader = open_reader(tmp_path / f"a.{suffix}"), RemoteShardReader(f"{url}/a.{suffix}", sha256)
-    assert quiet.asked == 0
+    assert handler.answers == 0
     assert reader.keys() == local.keys()
     assert "k1" in reader
     for read in (reader, pickle.loads(pickle.dumps(reader))):  # noqa: S301
         assert read["k2"].meta == {"n": 2}
         np.testing.assert_array_equal(read["k2"].arrays["x"], items[2].arrays["x"])
-    assert quiet.asked == 2  # once in each process
+    assert handler.answers == 2  # once in each process
     passed = list(reader.records(["k0", "k2"]))
     np.testing.assert_array_equal(passed[1].arrays["x"], items[2].arrays["x"])
     with pytest.raises(ShardError, match=rf"{url}/a\.{suffix}: no .*record 'absent'"):
@@ -82,14 +61,14 @@ def test_it_reads_as_the_file_does(tmp_path: Path, url: str, quiet: type[Quiet],
     assert left_behind() == before
 
 
-def test_a_copy_that_breaks_off_is_made_again(tmp_path: Path, url: str, quiet: type[Quiet]) -> None:
+def test_a_copy_that_breaks_off_is_made_again(tmp_path: Path, url: str, handler: type[Handler]) -> None:
     _, sha256 = written(tmp_path / "a.tar")
-    quiet.failures = 2
+    handler.failures = 2
     assert RemoteShardReader(f"{url}/a.tar", sha256).keys() == ["k0", "k1", "k2"]
-    assert quiet.asked == 3
+    assert handler.answers == 3
 
 
-def test_what_is_wrong_is_said_with_the_url(tmp_path: Path, url: str, quiet: type[Quiet]) -> None:
+def test_what_is_wrong_is_said_with_the_url(tmp_path: Path, url: str, handler: type[Handler]) -> None:
     _, sha256 = written(tmp_path / "a.tar")
     with pytest.raises(ShardError, match=rf"{url}/b\.tar: cannot be read: HTTP Error 404"):
         RemoteShardReader(f"{url}/b.tar", sha256).keys()
