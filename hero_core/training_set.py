@@ -6,14 +6,19 @@
     SET/Mean.npy, SET/Std.npy    of the training motions, or those that the data set ships
     SET/shards/train-00000.tar   samples: frames, global, timestamps_seconds, motion; a motion of its own: motion
 
-Nothing is loaded whole; shards open on first use.
+Nothing is loaded whole; shards open on first use. They may lie elsewhere than the rest, also behind a URL.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby, tee
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +30,7 @@ from hero_core.manifest import PAIRS, read_table, write_table
 from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
 from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.records import SPLITS, FeatureRecord, MotionRecord, Pair, Split, Truth
-from hero_core.shards import ArrayRecord, ShardReader, open_reader
+from hero_core.shards import ArrayRecord, RemoteShardReader, ShardReader, open_reader
 from hero_core.storage import read_json, sha256_of_file, sha256_of_json, write_json
 
 SCHEMA = "hero-training-set/2"
@@ -37,8 +42,9 @@ QUARANTINE_LIST = "quarantine.csv"
 Selection = Literal["validation", "official-test"]
 """Which pairs choose the best checkpoint. The official release uses its test list; we carve ``val`` out of train."""
 
-SAMPLES_KEPT = 4096
-"""Samples that stay in memory once read. Those of a tar are views of its memory map and cost next to nothing."""
+SAMPLES_KEPT, BYTES_KEPT = 4096, 256 << 20
+"""What stays in memory once read. Samples of a tar are views of its memory map and cost next to nothing; the bytes are
+those of HDF5 shards, and of values that are stored in half precision."""
 
 _ANEW = "make it anew with hero-pipeline build-pairs"
 
@@ -101,6 +107,18 @@ class Sample(NamedTuple):
             raise InputError(f"{self.pair.key}: a motion of its own, without a video")
         return self.features
 
+    @property
+    def bytes_owned(self) -> int:
+        """Memory of its arrays; what is a view of a memory map has none."""
+        arrays = [self.motion, *(self.features.arrays().values() if self.features else ())]
+        return sum(array.nbytes for array in arrays if _owner(array).flags.owndata)
+
+
+def _owner(array: NDArray[Any]) -> NDArray[Any]:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
+
 
 def sample_record(key: str, motion: MotionRecord, features: FeatureRecord | None, pair: Pair) -> ArrayRecord:
     """A sample as a shard holds it, for readers without this project's code too."""
@@ -116,9 +134,10 @@ class Samples(Sequence[Sample]):
         self.rows = tuple(rows)
         self._readers = readers
         self._kept: dict[int, Sample] = {}
+        self._bytes_kept = 0
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_kept": {}}
+        return {**self.__dict__, "_kept": {}, "_bytes_kept": 0}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -131,10 +150,34 @@ class Samples(Sequence[Sample]):
         """
         sample = self._kept.get(index)
         if sample is None:
-            sample = self._read(self.rows[index])
-            if len(self._kept) < SAMPLES_KEPT:
+            row = self.rows[index]
+            sample = _sample(row, self._readers[row.shard][row.pair.key])
+            if len(self._kept) < SAMPLES_KEPT and self._bytes_kept < BYTES_KEPT:
                 self._kept[index] = sample
+                self._bytes_kept += sample.bytes_owned
         return sample
+
+    def in_passing(self, indices: Iterable[int]) -> Iterator[Sample]:
+        """The samples at ``indices``, which are asked for one by one; no sample is kept and no file mapped.
+
+        A shard is read once from front to back where neighbours among ``indices`` are neighbours in the manifest.
+
+        Raises:
+            ShardError: the shard does not hold what the manifest says.
+        """
+        rows = (self.rows[index] for index in indices)
+        for shard, run in groupby(rows, lambda row: row.shard):
+            run, same = tee(run)
+            with closing(self._readers[shard].records(row.pair.key for row in same)) as records:
+                for row, record in zip(run, records, strict=False):  # what ends the run ends both
+                    yield _sample(row, record)
+
+    @property
+    def remote(self) -> bool:
+        """Whether a shard would have to be copied before it is read at random."""
+        return any(
+            isinstance(self._readers[shard], RemoteShardReader) for shard in {row.shard for row in self.rows}
+        )
 
     def unique_motions(self) -> "Samples":
         """The first pair of every motion, in the order of the manifest."""
@@ -159,22 +202,31 @@ class Samples(Sequence[Sample]):
         """The pairs whose motion holds at least one token."""
         return Samples((row for row in self.rows if row.pair.length >= FRAMES_PER_TOKEN), self._readers)
 
-    def _read(self, row: PairRow) -> Sample:
-        pair = row.pair
-        arrays = self._readers[row.shard][pair.key].arrays
-        names = {"motion"} if pair.clip_key is None else {"motion", "frames", "global", "timestamps_seconds"}
-        if missing := names - arrays.keys():
-            raise ShardError(f"{row.shard}: sample {pair.key} lacks {', '.join(sorted(missing))}; {_ANEW}")
-        motion = np.asarray(arrays["motion"], np.float32)
-        if motion.shape != (pair.length, MOTION_DIM):
-            raise ShardError(
-                f"{row.shard}: motion of {pair.key} is {motion.shape}, the manifest says "
-                f"({pair.length}, {MOTION_DIM}); {_ANEW}"
-            )
-        if pair.clip_key is None:
-            return Sample(pair, motion, None)
-        frames, mean = (np.asarray(arrays[name], np.float32) for name in ("frames", "global"))
-        return Sample(pair, motion, FeatureRecord(frames, mean, np.asarray(arrays["timestamps_seconds"])))
+
+def _sample(row: PairRow, record: ArrayRecord) -> Sample:
+    """What the manifest says of a record, checked.
+
+    Raises:
+        ShardError: the record is not what the manifest says.
+    """
+    pair, arrays = row.pair, record.arrays
+    names = {"motion"} if pair.clip_key is None else {"motion", "frames", "global", "timestamps_seconds"}
+    if missing := names - arrays.keys():
+        raise ShardError(f"{row.shard}: sample {pair.key} lacks {', '.join(sorted(missing))}; {_ANEW}")
+    motion = np.asarray(arrays["motion"], np.float32)
+    if motion.shape != (pair.length, MOTION_DIM):
+        raise ShardError(
+            f"{row.shard}: motion of {pair.key} is {motion.shape}, the manifest says "
+            f"({pair.length}, {MOTION_DIM}); {_ANEW}"
+        )
+    if pair.clip_key is None:
+        return Sample(pair, motion, None)
+    frames, mean = (np.asarray(arrays[name], np.float32) for name in ("frames", "global"))
+    try:
+        features = FeatureRecord(frames, mean, np.asarray(arrays["timestamps_seconds"]))
+    except InputError as error:
+        raise ShardError(f"{row.shard}: sample {pair.key}: {error}; {_ANEW}") from None
+    return Sample(pair, motion, features)
 
 
 class TrainingSet:
@@ -188,6 +240,7 @@ class TrainingSet:
             ManifestError: it is of another version.
         """
         self.folder = folder
+        self._shards: Path | str = folder / "shards"
         path = folder / DATASET_FILE
         if not path.is_file():
             raise InputError(
@@ -262,15 +315,28 @@ class TrainingSet:
         return MotionStatistics.load(self.folder)
 
     def shard_path(self, name: str) -> Path:
-        """Where a shard lies."""
+        """Where a shard lies that was not put elsewhere."""
         return self.folder / "shards" / name
+
+    def with_shards_at(self, place: str) -> "TrainingSet":
+        """The same set, its shards read from another folder, or from a URL."""
+        other = copy(self)
+        url = urlsplit(place)
+        local = Path(url2pathname(url.path) if url.scheme == "file" else place)
+        other._shards = place.rstrip("/") if "://" in place and url.scheme != "file" else local
+        return other
+
+    def _reader(self, shard: str, sha256: str) -> ShardReader:
+        if isinstance(self._shards, Path):
+            return open_reader(self._shards / shard)
+        return RemoteShardReader(f"{self._shards}/{shard}", sha256)
 
     def _samples(self, *splits: Split) -> Samples:
         rows = [row for row in self.rows if row.pair.split in splits]
         if not rows:
             raise InputError(f"{self.folder}: no pairs in split {' or '.join(splits)}")
-        shards = sorted({row.shard for row in rows})
-        return Samples(rows, {name: open_reader(self.shard_path(name)) for name in shards})
+        shards = sorted({(row.shard, row.shard_sha256) for row in rows})
+        return Samples(rows, {name: self._reader(name, sha256) for name, sha256 in shards})
 
 
 def write_manifest(folder: Path, rows: Sequence[PairRow]) -> None:

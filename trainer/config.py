@@ -23,7 +23,7 @@ from trainer.schedules import ScheduleConfig
 
 DEFAULT_GENERATOR = "hero"
 
-Reading = Literal["auto", "resident", "mapped"]
+Reading = Literal["auto", "resident", "mapped", "streaming"]
 DEFAULT_PRESET = "paper"
 
 LENGTH = ("steps", "epochs")
@@ -119,8 +119,13 @@ class TrainConfig(Config):
             ``train`` and ``val``, and chooses on ``test``.
         feat_bias: what the deviations of the root's columns and the contacts are divided by, so that the models see
             these columns larger. HumanML3D's users say 5; the release's code divides twice, so by 25.
-        reading: where batches come from: ``resident`` in the memory of the device, ``mapped`` from the shards, ``auto``
-            resident where a quarter of the free memory is enough. Never changes a number.
+        reading: where batches come from: ``resident`` in the memory of the device; ``mapped`` from shards at random;
+            ``streaming`` from one shard after another, in memory that does not grow with the set, which is another
+            order and so gives other numbers; ``auto`` resident where a quarter of the free memory is enough, mapped
+            where all of it is, else streaming. Resumed with ``auto``, a run keeps its order.
+        shuffle_buffer: samples that ``streaming`` shuffles among, and keeps in memory; of windows, up to twice as many.
+        shards: folder or URL of the shards, where they are not with the rest of the training set; ``http``, ``https``,
+            ``file``, and what fsspec has an installed package for, such as ``s3``.
         tensorboard: also write event files.
         sampling: how the generator makes reactions, where nothing else is said; its own settings.
     """
@@ -132,6 +137,8 @@ class TrainConfig(Config):
     selection: Selection = "validation"
     feat_bias: float = Field(5.0, gt=0)
     reading: Reading = "auto"
+    shuffle_buffer: int = Field(8192, ge=1)
+    shards: str | None = None
     tensorboard: bool = False
     sampling: Config = Config()
     evaluator: EvaluatorSection = EvaluatorSection()

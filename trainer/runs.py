@@ -60,6 +60,10 @@ class Request:
     resume: bool = False
     finetune: Path | None = None
 
+    def __post_init__(self) -> None:
+        if self.config.shards is not None:
+            object.__setattr__(self, "data", self.data.with_shards_at(self.config.shards))
+
 
 def part_class(config: TrainConfig, name: str) -> type[Any]:
     """Class of a part of the generator, or of the evaluator as a part to train."""
@@ -177,7 +181,9 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
     if part is not None:
         config = config.with_model(name, part.config)
     codes = None if encoder is None else partial(_codes, cls.encoded_by, encoder, request, report)
-    batches = batches_of(name, cls.trained_on, data, config, request.device, codes)
+    recorded = PartFolder(request.out, name).description().get("identity")
+    streamed = None if recorded is None else "reading" in recorded
+    batches = batches_of(name, cls.trained_on, data, config, request.device, codes, streamed)
     if part is None:
         part = _build(name, request, batches, encoder)
     metadata: dict[str, Any] = {"data": data.facts(), "selection": config.selection, "seed": config.seed}
@@ -186,6 +192,7 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
         "settings": config.fingerprint(name),
         "data": data.digest,
         "device": request.device.type,
+        **batches.order.identity,
     }
     if initial is not None:
         metadata[INITIAL_WEIGHTS] = initial
@@ -233,7 +240,7 @@ def _build(name: str, request: Request, batches: Batches, encoder: Any) -> Any:
     videos = data.train(config.selection).with_video()
     facts = TrainingFacts(
         statistics=_statistics(request),
-        feature_dim=videos[0].video.frames.shape[1] if len(videos) else 0,
+        feature_dim=next(videos.in_passing([0])).video.frames.shape[1] if len(videos) else 0,
         longest_frames=batches.longest_frames,
         parts={} if encoder is None else {cls.encoded_by: encoder},
         synchronous=data.synchronous,

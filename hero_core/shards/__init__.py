@@ -1,14 +1,16 @@
-"""Shards: named arrays under a key, in WebDataset tars or HDF5 files, read at random.
+"""Shards: named arrays under a key, in WebDataset tars or HDF5 files, read at random or in passing, from files or URLs.
 
 A shard becomes visible only by rename, complete and flushed; the manifest row that points into it comes last.
 """
 
 from hero_core.shards.formats import SHARD_FORMATS, ShardFormat, open_reader, open_writer
 from hero_core.shards.record import ArrayRecord, ShardReader, ShardWriter
+from hero_core.shards.remote import RemoteShardReader
 
 __all__ = [
     "SHARD_FORMATS",
     "ArrayRecord",
+    "RemoteShardReader",
     "ShardFormat",
     "ShardReader",
     "ShardWriter",

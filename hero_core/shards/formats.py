@@ -22,11 +22,11 @@ def open_writer(path: Path) -> ShardWriter:
     raise ShardError(f"{path}: a shard is a .tar or a .h5 file")
 
 
-def open_reader(path: Path) -> ShardReader:
-    """A reader for ``path``; nothing is opened before the first read."""
+def open_reader(path: Path, name: str | None = None) -> ShardReader:
+    """A reader for ``path``, which errors call ``name``; nothing is opened before the first read."""
     match path.suffix:
         case ".tar":
-            return TarShardReader(path)
+            return TarShardReader(path, name)
         case ".h5":
-            return Hdf5ShardReader(path)
+            return Hdf5ShardReader(path, name)
     raise ShardError(f"{path}: a shard is a .tar or a .h5 file")

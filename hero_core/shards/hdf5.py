@@ -1,6 +1,7 @@
 """HDF5 shards: one group a record, one data set an array, the JSON as an attribute."""
 
 import json
+from collections.abc import Generator, Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from hero_core.errors import ShardError
+from hero_core.errors import InputError, ShardError
 from hero_core.shards.record import ArrayRecord
 from hero_core.storage import atomic_path
 
@@ -43,12 +44,13 @@ class Hdf5ShardWriter:
 class Hdf5ShardReader:
     """Random access to an HDF5 shard. Links are never followed: only what the file itself holds counts."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        """Take the file, and what errors call it where that is not its path."""
+        self._path, self._name = path, name or str(path)
         self._file: h5py.File | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_path": self._path, "_file": None}
+        return {**self.__dict__, "_file": None}
 
     def keys(self) -> list[str]:
         """Keys in the order of writing."""
@@ -59,24 +61,34 @@ class Hdf5ShardReader:
 
     def __getitem__(self, key: str) -> ArrayRecord:
         group = self._member(self._open(), key, h5py.Group)
-        arrays = {name: np.asarray(self._member(group, name, h5py.Dataset)) for name in group}
-        return ArrayRecord(key, arrays, json.loads(group.attrs["json"]))
+        try:
+            arrays = {name: np.asarray(self._member(group, name, h5py.Dataset)) for name in group}
+            return ArrayRecord(key, arrays, json.loads(group.attrs["json"]))
+        except (OSError, ValueError, TypeError, KeyError, InputError) as error:
+            raise ShardError(f"{self._name}: record {key!r} is damaged: {error}") from None
+
+    def records(self, keys: Iterable[str]) -> Generator[ArrayRecord, None, None]:
+        """See :class:`ShardReader`; they may come in any order."""
+        reader = Hdf5ShardReader(self._path, self._name)
+        with reader._open():
+            for key in keys:
+                yield reader[key]
 
     def _member(self, parent: Any, name: str, kind: type) -> Any:
         link = parent.get(name, getlink=True)
         if link is None:
-            raise ShardError(f"{self._path}: no record {name!r} in this shard")
+            raise ShardError(f"{self._name}: no record {name!r} in this shard")
         if not isinstance(link, h5py.HardLink):
-            raise ShardError(f"{self._path}: {name!r} is a soft or external link, which a shard may not hold")
+            raise ShardError(f"{self._name}: {name!r} is a soft or external link, which a shard may not hold")
         try:
             member = parent[name]
         except (OSError, RuntimeError, KeyError) as error:
-            raise ShardError(f"{self._path}: record {name!r} is damaged: {error}") from None
+            raise ShardError(f"{self._name}: record {name!r} is damaged: {error}") from None
         external = kind is h5py.Dataset and (
             getattr(member, "external", None) or getattr(member, "is_virtual", False)
         )
         if not isinstance(member, kind) or external:
-            raise ShardError(f"{self._path}: {name!r} is not a plain {kind.__name__} of this file")
+            raise ShardError(f"{self._name}: {name!r} is not a plain {kind.__name__} of this file")
         return member
 
     def _open(self) -> Any:
@@ -84,5 +96,5 @@ class Hdf5ShardReader:
             try:
                 self._file = h5py.File(self._path, "r")
             except (OSError, ValueError) as error:
-                raise ShardError(f"{self._path}: cannot be read as an HDF5 shard: {error}") from None
+                raise ShardError(f"{self._name}: cannot be read as an HDF5 shard: {error}") from None
         return self._file

@@ -1,6 +1,6 @@
 """What a shard holds, and the two faces every backend has."""
 
-from collections.abc import Mapping
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -65,4 +65,14 @@ class ShardReader(Protocol):
 
     def keys(self) -> list[str]:
         """Keys in the order of writing."""
+        ...
+
+    def records(self, keys: Iterable[str]) -> Generator[ArrayRecord, None, None]:
+        """The records under ``keys``, which are asked for one by one, by plain reads; nothing is kept or mapped.
+
+        The file is read once from front to back if the keys come in the order of writing.
+
+        Raises:
+            ShardError: there is none, or the bytes are damaged.
+        """
         ...

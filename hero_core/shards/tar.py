@@ -1,10 +1,12 @@
-"""WebDataset tars: ``{key}.{name}.npy`` and ``{key}.json`` members, read in place through a memory map."""
+"""WebDataset tars: ``{key}.{name}.npy`` and ``{key}.json`` members, viewed in a memory map or read in passing."""
 
 import io
 import json
 import mmap
 import tarfile
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +14,12 @@ import numpy as np
 import webdataset
 from numpy.typing import NDArray
 
-from hero_core.errors import ShardError
+from hero_core.errors import InputError, ShardError
 from hero_core.shards.record import ArrayRecord
 from hero_core.storage import atomic_path
+
+_READ_BYTES = 1 << 18
+_UNREADABLE = (OSError, ValueError, tarfile.TarError)
 
 
 class TarShardWriter:
@@ -56,13 +61,14 @@ class _Span(NamedTuple):
 class TarShardReader:
     """Random access by an index of the member headers; pages come and go with the operating system."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._map: mmap.mmap | None = None
+    def __init__(self, path: Path, name: str | None = None) -> None:
+        """Take the file, and what errors call it where that is not its path."""
+        self._path, self._name = path, name or str(path)
+        self._map: memoryview | None = None
         self._index: dict[str, dict[str, _Span]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_path": self._path, "_map": None, "_index": {}}
+        return {**self.__dict__, "_map": None, "_index": {}}
 
     def keys(self) -> list[str]:
         """Keys in the order of writing."""
@@ -75,20 +81,46 @@ class TarShardReader:
 
     def __getitem__(self, key: str) -> ArrayRecord:
         memory = self._open()
-        members = self._index.get(key)
-        if members is None or "json" not in members:
-            raise ShardError(f"{self._path}: no whole record {key!r} in this shard")
+        spans = self._index.get(key, {})
+        return self._record(
+            key, {name: memory[start : start + size] for name, (start, size) in spans.items()}
+        )
+
+    def records(self, keys: Iterable[str]) -> Generator[ArrayRecord, None, None]:
+        """See :class:`ShardReader`; a key that was passed already costs reading from the front again."""
+        passing = self._passing()
+        for key in keys:
+            found = next((members for each, members in passing if each == key), None)
+            if found is None:
+                passing = self._passing()
+                found = next((members for each, members in passing if each == key), {})
+            yield self._record(key, {name: memoryview(data) for name, data in found.items()})
+
+    def _passing(self) -> Iterator[tuple[str, dict[str, bytes]]]:
+        """The members of every record, as they come in the file."""
+        try:
+            with tarfile.open(self._path, mode="r|", bufsize=_READ_BYTES) as tar:
+                for key, members in groupby(tar, lambda member: member.name.partition(".")[0]):
+                    yield key, {member.name.partition(".")[2]: _content(tar, member) for member in members}
+        except _UNREADABLE as error:
+            raise ShardError(f"{self._name}: cannot be read as a tar shard: {error}") from None
+
+    def _record(self, key: str, members: Mapping[str, memoryview]) -> ArrayRecord:
+        if "json" not in members:
+            raise ShardError(f"{self._name}: no whole record {key!r} in this shard")
         arrays = {
-            name.removesuffix(".npy"): self._array(memory, span, f"{key}.{name}")
-            for name, span in members.items()
+            name.removesuffix(".npy"): self._array(data, f"{key}.{name}")
+            for name, data in members.items()
             if name != "json"
         }
-        start, size = members["json"]
-        return ArrayRecord(key, arrays, json.loads(memory[start : start + size]))
+        try:
+            return ArrayRecord(key, arrays, json.loads(bytes(members["json"])))
+        except (ValueError, InputError) as error:
+            raise ShardError(f"{self._name}: record {key!r} is damaged: {error}") from None
 
-    def _array(self, memory: mmap.mmap, span: _Span, name: str) -> NDArray[Any]:
+    def _array(self, data: memoryview, name: str) -> NDArray[Any]:
         # The .npy header says dtype and shape; the data behind it is viewed, not copied.
-        header = io.BytesIO(memory[span.start : span.start + min(span.size, 4096)])
+        header = io.BytesIO(data[:4096])
         try:
             version = np.lib.format.read_magic(header)
             if version != (1, 0):
@@ -97,26 +129,35 @@ class TarShardReader:
             if fortran_order or dtype.hasobject:
                 raise ValueError(f"order or dtype {dtype} that this project never writes")
             count = int(np.prod(shape))
-            if header.tell() + count * dtype.itemsize != span.size:
-                raise ValueError(f"{span.size} bytes do not hold {shape} {dtype}")
-            return np.frombuffer(memory, dtype, count, span.start + header.tell()).reshape(shape)
+            if header.tell() + count * dtype.itemsize != len(data):
+                raise ValueError(f"{len(data)} bytes do not hold {shape} {dtype}")
+            return np.frombuffer(data, dtype, count, header.tell()).reshape(shape)
         except ValueError as error:
-            raise ShardError(f"{self._path}: member {name} is damaged: {error}") from None
+            raise ShardError(f"{self._name}: member {name} is damaged: {error}") from None
 
-    def _open(self) -> mmap.mmap:
+    def _open(self) -> memoryview:
         if self._map is not None:
             return self._map
+        index: dict[str, dict[str, _Span]] = {}
         try:
             with self._path.open("rb") as file:
-                self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                memory = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
                 with tarfile.open(fileobj=file, mode="r:") as tar:
                     for member in tar:
                         key, _, name = member.name.partition(".")
-                        self._index.setdefault(key, {})[name] = _Span(member.offset_data, member.size)
-        except (OSError, ValueError, tarfile.TarError) as error:
-            self._map = None
-            raise ShardError(f"{self._path}: cannot be read as a tar shard: {error}") from None
-        return self._map
+                        index.setdefault(key, {})[name] = _Span(member.offset_data, member.size)
+        except _UNREADABLE as error:
+            raise ShardError(f"{self._name}: cannot be read as a tar shard: {error}") from None
+        self._index = index
+        self._map = memory  # last of all: another thread that finds it needs the whole index
+        return memory
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    file = tar.extractfile(member) if member.isreg() else None
+    if file is None:
+        raise ValueError(f"{member.name!r} is no plain file")
+    return file.read()
 
 
 def _npy_bytes(array: NDArray[Any]) -> bytes:

@@ -16,13 +16,13 @@ from hero_core.training_set import PairRow, TrainingSet, sample_record, write_de
 LENGTHS: dict[Split, tuple[int, ...]] = {"train": (40, 8, 3), "val": (12,), "test": (20, 3)}
 
 
-def make(folder: Path, alone: bool = False) -> list[PairRow]:
+def make(folder: Path, alone: bool = False, suffix: str = "tar") -> list[PairRow]:
     """A set with a pair for each of LENGTHS; ``alone`` leaves out the videos."""
     rng = np.random.default_rng(0)
     rows: list[PairRow] = []
     motions = []
     for split, lengths in LENGTHS.items():
-        path = folder / "shards" / f"{split}-00000.tar"
+        path = folder / "shards" / f"{split}-00000.{suffix}"
         pairs = []
         with open_writer(path) as writer:
             for index, length in enumerate(lengths):
@@ -98,6 +98,42 @@ def test_synchronous_is_what_the_description_says_and_tells_data_apart(tmp_path:
     after = TrainingSet(tmp_path)
     assert after.synchronous is after.facts()["synchronous"] is True
     assert before.digest != after.digest
+
+
+def test_samples_in_passing_are_the_same(tmp_path: Path) -> None:
+    make(tmp_path)
+    train = TrainingSet(tmp_path).train("official-test")  # of two shards
+    assert {row.shard for row in train.rows} == {"train-00000.tar", "val-00000.tar"}
+    for chosen in (range(len(train)), [3, 0, 2, 1, 0]):
+        for index, sample in zip(chosen, train.in_passing(chosen), strict=True):
+            assert sample.pair == train[index].pair
+            np.testing.assert_array_equal(sample.motion, train[index].motion)
+            np.testing.assert_array_equal(sample.video.frames, train[index].video.frames)
+
+
+def test_shards_can_lie_elsewhere(tmp_path: Path) -> None:
+    make(tmp_path)
+    (tmp_path / "shards").rename(tmp_path / "others")
+    data = TrainingSet(tmp_path)
+    for place in (str(tmp_path / "others"), (tmp_path / "others").as_uri()):
+        assert len(data.with_shards_at(place).train()[0].motion) == 40
+        assert not data.with_shards_at(place).train().remote
+    assert data.with_shards_at("http://127.0.0.1/others").train().remote
+    with pytest.raises(ShardError, match="shards/train-00000.tar"):
+        data.train()[0]
+
+
+def test_what_is_kept_of_the_samples_is_bounded_in_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Arrays of an HDF5 shard are copies; those of a tar are views, which cost nothing."""
+    for suffix, expected in (("h5", 2), ("tar", 3)):
+        folder = tmp_path / suffix
+        make(folder, suffix=suffix)
+        train = TrainingSet(folder).train()
+        monkeypatch.setattr("hero_core.training_set.BYTES_KEPT", 45 * 263 * 4)
+        first = [train[index] for index in range(3)]
+        assert sum(train[index] is sample for index, sample in enumerate(first)) == expected
 
 
 def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:

@@ -76,29 +76,31 @@ def write_training_set(
     videos: bool = True,
     identity: FeatureIdentity = IDENTITY,
     feature_dim: int = FEATURE_DIM,
+    pairs_in_shard: int = 100,
 ) -> Path:
     """Smooth random motions whose sway follows the clip's features. Pair 1 of each split reuses motion 0."""
     rng = np.random.default_rng(seed)
     rows: list[PairRow] = []
     training: list[np.ndarray] = []
     for split, frames in lengths.items():
-        shard = f"{split}-00000.{shard_format}"
         motions = [_motion(rng, count) for count in frames]
-        pairs = []
-        with open_writer(folder / "shards" / shard) as writer:
-            for index in range(len(motions)):
-                shared = 0 if index == 1 else index
-                motion = motions[shared]
-                features = _features(rng, motion, feature_dim)
-                pair = _pair(f"{split}-{index}", f"{split}-motion-{shared}", split, len(motion), videos)
-                writer.write(
-                    sample_record(pair.key, MotionRecord(motion), features if videos else None, pair)
-                )
-                pairs.append(pair)
-                if split == "train":
-                    training.append(motion)
-        sha256 = sha256_of_file(folder / "shards" / shard)
-        rows += [PairRow(pair, shard, sha256) for pair in pairs]
+        for number, first in enumerate(range(0, len(motions), pairs_in_shard)):
+            shard = f"{split}-{number:05d}.{shard_format}"
+            pairs = []
+            with open_writer(folder / "shards" / shard) as writer:
+                for index in range(first, min(first + pairs_in_shard, len(motions))):
+                    shared = 0 if index == 1 else index
+                    motion = motions[shared]
+                    features = _features(rng, motion, feature_dim)
+                    pair = _pair(f"{split}-{index}", f"{split}-motion-{shared}", split, len(motion), videos)
+                    writer.write(
+                        sample_record(pair.key, MotionRecord(motion), features if videos else None, pair)
+                    )
+                    pairs.append(pair)
+                    if split == "train":
+                        training.append(motion)
+            sha256 = sha256_of_file(folder / "shards" / shard)
+            rows += [PairRow(pair, shard, sha256) for pair in pairs]
     write_manifest(folder, rows)
     MotionStatistics.from_vectors(training).save(folder)
     words = {"name": "tiny", "statement": "random numbers, for tests", "encoder_statement": "none"}

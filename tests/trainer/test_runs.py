@@ -5,7 +5,7 @@ import shutil
 import pytest
 import torch
 
-from hero_core.errors import ConfigError, FingerprintError, InputError, WeightsError
+from hero_core.errors import ConfigError, FingerprintError, InputError, ShardError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import TrainingFacts
 from hero_core.models.checkpoint import load_network, read_header
@@ -14,6 +14,7 @@ from hero_core.models.tokenizers.rvq import RvqTokenizer
 from hero_core.runs import ENCODED_BY_KEY, generator_of, load_evaluator, load_run
 from hero_core.storage import read_json, sha256_of_file, write_json
 from hero_core.training_set import TrainingSet
+from tests.server import served
 from trainer import runs
 from trainer.folder import PartFolder, settings_for
 from trainer.log import read_log
@@ -31,6 +32,75 @@ def whole_run(tmp_path_factory, train_tiny):
 
 def best(run, name, cls):
     return load_network(run / name / "best.safetensors", cls)[0]
+
+
+STREAMING = ("reading=streaming", "shuffle_buffer=5")
+
+
+@pytest.fixture(scope="module", params=["tar", "h5"])
+def sharded(tmp_path_factory, make_data, request):
+    """Twelve pairs to learn from in three shards."""
+    return TrainingSet(
+        make_data(tmp_path_factory.mktemp("shards"), shard_format=request.param, pairs_in_shard=5)
+    )
+
+
+@pytest.mark.parametrize(("name", "step"), [("rvq", 5), ("masked", 2), ("masked", 5), ("evaluator", 4)])
+def test_a_streamed_run_is_killed_and_resumed(tmp_path, train_tiny, same_training, sharded, name, step):
+    if name == "masked":
+        for run in ("whole", "killed"):
+            train_tiny("rvq", tmp_path / run, *STREAMING, data=sharded)
+    train_tiny(name, tmp_path / "whole", *STREAMING, data=sharded)
+    train_tiny(name, tmp_path / "killed", *STREAMING, data=sharded, kill_at=step)
+    assert train_tiny(name, tmp_path / "killed", *STREAMING, data=sharded, resume=True)
+    same_training(tmp_path / "whole" / name, tmp_path / "killed" / name)
+
+
+def test_a_run_goes_on_in_its_own_order_only(tmp_path, train_tiny, same_training, sharded, monkeypatch):
+    train_tiny("evaluator", tmp_path / "whole", *STREAMING, data=sharded)
+    train_tiny("evaluator", tmp_path / "run", *STREAMING, data=sharded, kill_at=5)
+    for other, name in (
+        (("reading=mapped",), "reading"),
+        ((STREAMING[0], "shuffle_buffer=4"), "shuffle_buffer"),
+    ):
+        with pytest.raises(ConfigError, match=f"not the same .*{name}.* as when this run started"):
+            train_tiny("evaluator", tmp_path / "run", *other, data=sharded, resume=True)
+    monkeypatch.setattr("trainer.data.batches.too_large", lambda *_: pytest.fail("was decided before"))
+    train_tiny("evaluator", tmp_path / "run", "reading=auto", STREAMING[1], data=sharded, resume=True)
+    same_training(tmp_path / "whole" / "evaluator", tmp_path / "run" / "evaluator")
+
+
+def test_a_run_that_did_not_stream_does_not_begin_to(
+    tmp_path, train_tiny, same_training, sharded, monkeypatch
+):
+    train_tiny("evaluator", tmp_path / "whole", data=sharded)
+    train_tiny("evaluator", tmp_path / "run", data=sharded, kill_at=5)
+    monkeypatch.setattr("trainer.data.batches.too_large", lambda *_: True)
+    train_tiny("evaluator", tmp_path / "run", data=sharded, resume=True)
+    same_training(tmp_path / "whole" / "evaluator", tmp_path / "run" / "evaluator")
+    train_tiny("evaluator", tmp_path / "new", data=sharded)
+    assert read_json(tmp_path / "new" / "evaluator" / "run.json")["identity"]["reading"] == "streaming"
+
+
+def test_shards_behind_a_url_train_the_same(tmp_path, train_tiny, same_training, sharded, monkeypatch):
+    """Nothing is read of the local shards: they are gone."""
+    monkeypatch.setattr("hero_core.shards.remote.PAUSE_SECONDS", 0.0)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(sharded.folder, elsewhere)
+    (elsewhere / "shards").rename(tmp_path / "shards")
+    with served(tmp_path / "shards") as url:
+        places = {"here": sharded, "far": TrainingSet(elsewhere)}
+        for run, data in places.items():
+            far = () if run == "here" else (f"shards={url}",)
+            for name in ("rvq", "masked", "evaluator"):
+                train_tiny(name, tmp_path / run, *STREAMING, *far, data=data)
+    for name in ("rvq", "masked", "evaluator"):
+        same_training(tmp_path / "here" / name, tmp_path / "far" / name)
+    file = f"shards={(tmp_path / 'shards').as_uri()}"
+    for reading in ("resident", "mapped"):
+        assert train_tiny("evaluator", tmp_path / reading, f"reading={reading}", file, data=places["far"])
+    with pytest.raises(ShardError, match=url):
+        train_tiny("evaluator", tmp_path / "gone", f"shards={url}", data=places["far"])
 
 
 @pytest.mark.parametrize(

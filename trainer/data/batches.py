@@ -17,14 +17,17 @@ from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES
 from hero_core.training_set import Samples, TrainingSet
 from trainer.config import TrainConfig
 from trainer.data.ahead import read_ahead
+from trainer.data.blocks import StreamedOrder
 from trainer.data.codes import Codes
 from trainer.data.draws import Crops, Indices, Order, Pieces, Places, Windows, whole_motions
-from trainer.data.sources import Contents, Source, open_source
+from trainer.data.sources import Contents, Source, Streaming, open_source, too_large
 
 CodesOf = Callable[[], Codes]
 """Makes or opens the codes, when they are first needed."""
 
 CPU = torch.device("cpu")
+
+_MOTIONS = Contents(motions=True, videos=False)
 
 
 class Batches(Protocol):
@@ -37,9 +40,11 @@ class Batches(Protocol):
         reading: how batches are read, for people.
     """
 
-    order: Order
     counts: dict[str, int]
     longest_frames: int
+
+    @property
+    def order(self) -> Order: ...
 
     @property
     def reading(self) -> str: ...
@@ -60,6 +65,7 @@ def batches_of(
     config: TrainConfig,
     device: torch.device = CPU,
     codes: CodesOf | None = None,
+    streamed: bool | None = None,
 ) -> Batches:
     """The batches of the part called ``name``; no shard is opened yet.
 
@@ -70,28 +76,36 @@ def batches_of(
         config: every setting.
         device: where the batches are to be.
         codes: what stands for the motions, of a part that learns from them.
+        streamed: whether the run that is gone on with streams, which ``auto`` follows; None for a new one.
 
     Raises:
         InputError: there is nothing to learn from or to validate on.
     """
     if trained_on == "windows":
-        return WindowBatches(name, data, config, device)
-    return PairBatches(name, data, config, device, codes)
+        return WindowBatches(name, data, config, device, streamed)
+    return PairBatches(name, data, config, device, codes, streamed)
 
 
 class WindowBatches:
     """Windows ``(b, window_frames, 263)`` of the unique motions; validated on whole motions, weighted by frames."""
 
-    def __init__(self, name: str, data: TrainingSet, config: TrainConfig, device: torch.device = CPU) -> None:
+    def __init__(
+        self,
+        name: str,
+        data: TrainingSet,
+        config: TrainConfig,
+        device: torch.device = CPU,
+        streamed: bool | None = None,
+    ) -> None:
         training = config.section(name).training
         self._motions = data.train(config.selection).unique_motions()
         self._windows = Windows(_lengths(self._motions).tolist(), training.window_frames)
         self._validation = data.validation(config.selection).unique_motions().long_enough()
-        self._config, self._device = config, device
+        self._config, self._device, self._streamed = config, device, streamed
         _require(
             self._validation, f"{data.folder}: no validation motion of {FRAMES_PER_TOKEN} frames or more"
         )
-        self.order = Order(config.seed, len(self._windows), training.batch_size)
+        self._batch_size = training.batch_size
         self.longest_frames = _longest(self._motions, self._validation)
         self.counts = {
             "training_motions": len(self._motions),
@@ -101,9 +115,15 @@ class WindowBatches:
         }
 
     @cached_property
+    def order(self) -> Order:
+        """Which windows make up which batch."""
+        if _streams(self._motions, _MOTIONS, self._device, self._config, self._streamed):
+            return _streamed_order(self._windows, self._motions, self._config, self._batch_size)
+        return Order(self._config.seed, len(self._windows), self._batch_size)
+
+    @cached_property
     def _source(self) -> Source:
-        contents = Contents(motions=True, videos=False)
-        return open_source(self._motions, contents, self._device, self._config.reading)
+        return _source(self._motions, _MOTIONS, self._device, self._config, self.order)
 
     @property
     def reading(self) -> str:
@@ -116,13 +136,11 @@ class WindowBatches:
 
     def validation(self) -> Iterator[tuple[int, Batch]]:
         """Motions of one length at a time, so that none is padded."""
-        source = open_source(
-            self._validation, Contents(motions=True, videos=False), self._device, self._config.reading
-        )
+        source = open_source(self._validation, _MOTIONS, self._device, self._config.reading)
         lengths = _lengths(self._validation)
         frames = whole_motions(np.arange(len(lengths)), lengths).frames
         for length in np.unique(frames).tolist():
-            for motions in _groups(np.flatnonzero(frames == length), self.order.batch_size):
+            for motions in _groups(np.flatnonzero(frames == length), self._batch_size):
                 pieces = whole_motions(motions, lengths[motions])
                 yield length * len(motions), source.batch(pieces, length)
 
@@ -137,6 +155,7 @@ class PairBatches:
         config: TrainConfig,
         device: torch.device = CPU,
         codes: CodesOf | None = None,
+        streamed: bool | None = None,
     ) -> None:
         everything = [
             data.train(config.selection).with_video(),
@@ -150,8 +169,8 @@ class PairBatches:
             )
         training = config.section(name).training
         self._crops = Crops(_lengths(self._train).tolist(), config.seed)
-        self._config, self._device, self._codes_of = config, device, codes
-        self.order = Order(config.seed, len(self._train), training.batch_size)
+        self._config, self._device, self._codes_of, self._streamed = config, device, codes, streamed
+        self._batch_size = training.batch_size
         self.longest_frames = _longest(self._train, self._validation)
         self.counts = {
             "training_pairs": len(self._train),
@@ -161,13 +180,21 @@ class PairBatches:
         }
 
     @cached_property
+    def order(self) -> Order:
+        """Which pairs make up which batch."""
+        contents = Contents(motions=self._codes_of is None, videos=True)  # of the shards; codes stay on disk
+        if _streams(self._train, contents, self._device, self._config, self._streamed):
+            return _streamed_order(self._crops, self._train, self._config, self._batch_size)
+        return Order(self._config.seed, len(self._crops), self._batch_size)
+
+    @cached_property
     def _contents(self) -> Contents:
         codes = self._codes_of() if self._codes_of else None
         return Contents(motions=codes is None, videos=True, codes=codes)
 
     @cached_property
     def _source(self) -> Source:
-        return open_source(self._train, self._contents, self._device, self._config.reading)
+        return _source(self._train, self._contents, self._device, self._config, self.order)
 
     @cached_property
     def _validation_source(self) -> Source:
@@ -185,7 +212,7 @@ class PairBatches:
     def validation(self) -> Iterator[tuple[int, Batch]]:
         """Every pair once, in order, with its whole motion."""
         lengths = _lengths(self._validation)
-        for motions in _groups(np.arange(len(lengths)), self.order.batch_size):
+        for motions in _groups(np.arange(len(lengths)), self._batch_size):
             pieces = whole_motions(motions, lengths[motions])
             yield len(motions), self._validation_source.batch(pieces, self._padded_frames(pieces))
 
@@ -196,6 +223,32 @@ class PairBatches:
         return int(pieces.frames.max()) if self._device.type == "cpu" else self.longest_frames
 
 
+def _streams(
+    samples: Samples, contents: Contents, device: torch.device, config: TrainConfig, streamed: bool | None
+) -> bool:
+    """Whether training samples are read shard after shard."""
+    if config.reading != "auto":
+        return config.reading == "streaming"
+    return too_large(samples, contents, device) if streamed is None else streamed
+
+
+def _streamed_order(places: Places, samples: Samples, config: TrainConfig, batch_size: int) -> StreamedOrder:
+    shards: dict[str, list[int]] = {}
+    for motion, row in enumerate(samples.rows):
+        shards.setdefault(row.shard, []).append(motion)
+    motions = [np.array(each, np.int64) for each in shards.values()]
+    buffer = min(config.shuffle_buffer, len(samples))
+    return StreamedOrder(config.seed, len(places), batch_size, places.firsts, motions, buffer)
+
+
+def _source(
+    samples: Samples, contents: Contents, device: torch.device, config: TrainConfig, order: Order
+) -> Source:
+    if isinstance(order, StreamedOrder):
+        return Streaming(samples, contents, device, order)
+    return open_source(samples, contents, device, config.reading)
+
+
 def _stream(
     source: Source,
     places: Places,
@@ -203,6 +256,8 @@ def _stream(
     start_step: int,
     padded_frames: int | Callable[[Pieces], int],
 ) -> Iterator[Batch]:
+    source = source.from_step(start_step)
+
     def batches() -> Iterator[Batch]:
         for draw in order.draws(start_step):
             pieces = places.locate(draw)

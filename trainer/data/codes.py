@@ -29,9 +29,6 @@ FOLDER = "codes"
 CROPS_AT_ONCE = 128
 _SCHEMA = "hero-codes/1"
 
-Crop = tuple[int, int, int]
-"""Motion, first frame, frames."""
-
 
 @dataclass(frozen=True)
 class CodesPlace:
@@ -150,12 +147,11 @@ class _Layout:
         within = (before + pieces.starts * pieces.frames) // FRAMES_PER_TOKEN
         return np.asarray(self.firsts[pieces.motions] + within)
 
-    def crops(self) -> Iterator[Crop]:
-        """All, in order."""
-        for motion, length in enumerate(self.lengths.tolist()):
-            usual, shorter = (int(frames) for frames in CropLengths.of(self.lengths[motion]))
-            for frames in dict.fromkeys((usual, shorter)):
-                yield from ((motion, start, frames) for start in range(length - frames + 1))
+    def crops(self, motion: int) -> Iterator[slice]:
+        """All of one motion, in order."""
+        usual, shorter = (int(frames) for frames in CropLengths.of(self.lengths[motion]))
+        for frames in dict.fromkeys((usual, shorter)):
+            yield from (slice(start, start + frames) for start in range(self.lengths[motion] - frames + 1))
 
 
 def _write(path: Path, motions: Samples, encoder: Any, device: torch.device, report: Progress) -> None:
@@ -163,28 +159,34 @@ def _write(path: Path, motions: Samples, encoder: Any, device: torch.device, rep
     with atomic_path(path) as temporary:
         batches = _encoded(layout, motions, encoder, device)
         first = next(batches)
-        shape = (layout.tokens, *first.shape[1:])
-        values = np.lib.format.open_memmap(temporary, mode="w+", dtype=first.dtype, shape=shape)
+        header = np.lib.format.header_data_from_array_1_0(first) | {
+            "shape": (layout.tokens, *first.shape[1:])
+        }
         done = 0
-        for batch in chain([first], batches):
-            values[done : done + len(batch)] = batch
-            done += len(batch)
-            report(done, layout.tokens, "codes")
-        values.flush()
+        with temporary.open("wb") as file:
+            np.lib.format.write_array_header_1_0(file, header)
+            for batch in chain([first], batches):
+                file.write(batch.tobytes())
+                done += len(batch)
+                report(done, layout.tokens, "codes")
 
 
 def _encoded(layout: _Layout, motions: Samples, encoder: Any, device: torch.device) -> Iterator[NDArray[Any]]:
-    """The codes of some crops after another, ``(tokens, q)``."""
-    crops = layout.crops()
+    """The codes of some crops after another, ``(tokens, q)``; of the motions, one at a time is in memory."""
+    crops = (
+        sample.motion[crop]
+        for motion, sample in enumerate(motions.in_passing(range(len(motions))))
+        for crop in layout.crops(motion)
+    )
     while some := list(islice(crops, CROPS_AT_ONCE)):
-        seen = whole_tokens(max(length for _, _, length in some) + encoder.reach_frames)
+        seen = whole_tokens(max(map(len, some)) + encoder.reach_frames)
         frames = np.zeros((len(some), min(seen, MAX_FRAMES), MOTION_DIM), np.float32)  # (crops, n, 263)
-        for row, (motion, start, length) in enumerate(some):
-            frames[row, :length] = motions[motion].motion[start : start + length]
-        lengths = torch.tensor([length for _, _, length in some], device=device)
+        for row, crop in enumerate(some):
+            frames[row, : len(crop)] = crop
+        lengths = torch.tensor([len(crop) for crop in some], device=device)
         encoded = encoder.encode(torch.from_numpy(frames).to(device), lengths)  # (crops, n / 4, q)
         values = encoded.cpu().numpy()
         values = values.astype(np.int16 if np.issubdtype(values.dtype, np.integer) else np.float32)
         yield np.concatenate(
-            [each[: length // FRAMES_PER_TOKEN] for each, (*_, length) in zip(values, some, strict=True)]
+            [each[: len(crop) // FRAMES_PER_TOKEN] for each, crop in zip(values, some, strict=True)]
         )

@@ -1,6 +1,6 @@
 """Every random choice about the data, as pure functions of (seed, epoch, index). No state, so resuming is exact."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -14,7 +14,7 @@ from hero_core.motion.format import FRAMES_PER_TOKEN, whole_tokens
 SHORTER_PROBABILITY = 1 / 3
 """How often a training motion loses one more token than it must (official release, as MoMask)."""
 
-_ORDER, _CROP = 1, 2  # separate streams of random numbers
+_ORDER, _CROP = 1, 2  # separate streams of random numbers; blocks.py has the next ones
 
 Indices = NDArray[np.int64]
 
@@ -35,7 +35,13 @@ class Pieces(NamedTuple):
 
 
 class Places(Protocol):
-    """What there is to learn from: numbered places in a list of motions."""
+    """What there is to learn from: numbered places in a list of motions, those of one motion after another.
+
+    Attributes:
+        firsts: the first place of each motion, and at the end how many there are in all; ``(motions + 1,)``.
+    """
+
+    firsts: Indices
 
     def __len__(self) -> int: ...
 
@@ -65,6 +71,11 @@ class Order:
             for batch in range(skip, self.steps_per_epoch):
                 yield Draw(epoch, order[batch * self.batch_size : (batch + 1) * self.batch_size])
             epoch, skip = epoch + 1, 0
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        """What a run must keep to go on in this order, by the names of the settings; nothing in the usual one."""
+        return {}
 
 
 def epoch_order(seed: int, epoch: int, count: int) -> Indices:
@@ -101,6 +112,7 @@ class Crops:
         """Take the lengths of the motions in frames."""
         self._lengths = np.asarray(lengths, np.int64)
         self._seed = seed
+        self.firsts: Indices = np.arange(len(lengths) + 1)
 
     def __len__(self) -> int:
         return len(self._lengths)
@@ -131,7 +143,7 @@ class Windows:
         """
         self.window_frames = window_frames
         windows = np.maximum(np.asarray(lengths, np.int64) - window_frames + 1, 0)
-        self._ends = np.cumsum(windows)
+        self.firsts: Indices = np.concatenate([[0], np.cumsum(windows)])
         self.skipped = int(np.count_nonzero(windows == 0))
         """Motions shorter than a window."""
         if len(self) == 0:
@@ -140,10 +152,10 @@ class Windows:
             )
 
     def __len__(self) -> int:
-        return int(self._ends[-1]) if len(self._ends) else 0
+        return int(self.firsts[-1])
 
     def locate(self, draw: Draw) -> Pieces:
         """Which motions, and where in them, the windows of these numbers are."""
-        motions = np.searchsorted(self._ends, draw.places, side="right")
-        firsts = np.concatenate([[0], self._ends])[motions]
-        return Pieces(motions, draw.places - firsts, np.full_like(draw.places, self.window_frames))
+        motions = np.searchsorted(self.firsts, draw.places, side="right") - 1
+        starts = draw.places - self.firsts[motions]
+        return Pieces(motions, starts, np.full_like(draw.places, self.window_frames))

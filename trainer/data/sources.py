@@ -1,7 +1,10 @@
 """Where pieces of motions, their videos and their codes come from: memory on the device, or the shards themselves."""
 
 import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, tee
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,8 +14,9 @@ from torch import Tensor
 
 from hero_core.models.base import Batch, VideoFeatures
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN, MOTION_DIM
-from hero_core.training_set import Samples
+from hero_core.training_set import Sample, Samples
 from trainer.config import Reading
+from trainer.data.blocks import Block, StreamedOrder
 from trainer.data.codes import Codes
 from trainer.data.draws import Indices, Pieces
 
@@ -43,19 +47,31 @@ class Source(Protocol):
     description: str
     waits: bool
 
+    def from_step(self, step: int) -> "Source":
+        """The same, for the batches of training after the first ``step`` ones, one after another."""
+        ...
+
     def batch(self, pieces: Pieces, padded_frames: int) -> Batch:
         """The pieces, zero up to ``padded_frames``, with what belongs to them; on the source's device."""
         ...
 
 
 def open_source(samples: Samples, contents: Contents, device: torch.device, reading: Reading) -> Source:
-    """The source of some pairs; ``auto`` is resident where there is the memory. Both give the same batches."""
+    """The source of pairs that come in any order: resident or mapped, or what there is the memory for."""
     size = _bytes(samples, contents)
-    if reading == "auto":
+    if reading not in ("resident", "mapped"):
         reading = "resident" if size <= SHARE_OF_MEMORY * _free_memory(device) else "mapped"
     if reading == "resident":
         return Resident(samples, contents, device, size)
     return Mapped(samples, contents, device)
+
+
+def too_large(samples: Samples, contents: Contents, device: torch.device) -> bool:
+    """Whether they do not fit in memory in any way, so that random access would wait for the disk, or the network."""
+    size = _bytes(samples, contents)
+    if size <= SHARE_OF_MEMORY * _free_memory(device):
+        return False
+    return samples.remote or size > _available_memory()
 
 
 class Mapped:
@@ -66,9 +82,13 @@ class Mapped:
         self._numbers = None if contents.codes is None else contents.codes.numbers(samples)
         self.description, self.waits = "memory-mapped", True
 
+    def from_step(self, step: int) -> Source:
+        """See :class:`Source`."""
+        return self
+
     def batch(self, pieces: Pieces, padded_frames: int) -> Batch:
         """See :class:`Source`."""
-        samples = [self._samples[motion] for motion in pieces.motions.tolist()]
+        samples = self._take(pieces.motions.tolist())
         frames = condition = encoded = None
         if self._contents.motions:
             padded = np.zeros((len(samples), padded_frames, MOTION_DIM), np.float32)  # (b, n, 263)
@@ -93,6 +113,65 @@ class Mapped:
             most_tokens=most_tokens(pieces, self._device),
         ).to(self._device)
 
+    def _take(self, motions: Sequence[int]) -> list[Sample]:
+        return [self._samples[motion] for motion in motions]
+
+
+class Streaming(Mapped):
+    """Reads shards from front to back, as an order tells, and keeps of them what is still to be drawn."""
+
+    def __init__(
+        self, samples: Samples, contents: Contents, device: torch.device, order: StreamedOrder, step: int = 0
+    ) -> None:
+        """For the batches of ``order`` after the first ``step`` ones, each once; nothing is read yet."""
+        super().__init__(samples, contents, device)
+        self.description = f"streaming, shuffled among {order.buffer}"
+        self._order = order
+        self._coming = self._read(chain.from_iterable(map(_reads, order.blocks(step))))
+        self._kept: dict[int, Sample] = {}
+        self._times: dict[int, int] = {}  # that each is still to be drawn
+        self._undrawn = 0
+
+    def from_step(self, step: int) -> Source:
+        """See :class:`Source`."""
+        return Streaming(self._samples, self._contents, self._device, self._order, step)
+
+    def _take(self, motions: Sequence[int]) -> list[Sample]:
+        while self._undrawn < self._order.places_in_block:  # read on as fast as samples are drawn
+            self._keep_one()
+        return [self._draw(motion) for motion in motions]
+
+    def _draw(self, motion: int) -> Sample:
+        while motion not in self._kept:
+            self._keep_one()
+        sample = self._kept[motion]
+        self._undrawn -= 1
+        self._times[motion] -= 1
+        if not self._times[motion]:
+            del self._kept[motion], self._times[motion]
+        return sample
+
+    def _keep_one(self) -> None:
+        motion, times, sample = next(self._coming)
+        self._kept[motion] = sample
+        self._times[motion] = self._times.get(motion, 0) + times
+        self._undrawn += times
+
+    def _read(self, reads: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int, Sample]]:
+        reads, same = tee(reads)
+        samples = self._samples.in_passing(motion for motion, _ in same)
+        for (motion, times), sample in zip(reads, samples, strict=True):
+            yield motion, times, self._needed(sample)
+
+    def _needed(self, sample: Sample) -> Sample:
+        """Without what batches are not made of."""
+        motion = sample.motion if self._contents.motions else sample.motion[:0].copy()
+        return Sample(sample.pair, motion, sample.features if self._contents.videos else None)
+
+
+def _reads(block: Block) -> Iterator[tuple[int, int]]:
+    return zip(block.motions.tolist(), block.times.tolist(), strict=True)
+
 
 class Resident:
     """Everything in flat tensors on the device: a batch is a few index operations."""
@@ -106,7 +185,8 @@ class Resident:
             ends = np.cumsum([row.pair.length for row in samples.rows])
             self._firsts: Indices = np.concatenate([[0], ends[:-1]])
             flat = np.empty((int(ends[-1]), MOTION_DIM), np.float32)  # (frames of all, 263)
-            for first, end, sample in zip(self._firsts, ends, samples, strict=True):
+            every = samples.in_passing(range(len(samples)))
+            for first, end, sample in zip(self._firsts, ends, every, strict=True):
                 flat[first:end] = sample.motion
             self._motions = torch.from_numpy(flat).to(device)
         if contents.videos:
@@ -115,6 +195,10 @@ class Resident:
         if contents.codes is not None:
             self._numbers = contents.codes.numbers(samples)
             self._codes = torch.from_numpy(np.array(contents.codes.values)).to(device)  # (tokens, q)
+
+    def from_step(self, step: int) -> Source:
+        """See :class:`Source`."""
+        return self
 
     def batch(self, pieces: Pieces, padded_frames: int) -> Batch:
         """See :class:`Source`."""
@@ -171,7 +255,8 @@ def _clips(samples: Samples) -> tuple[Indices, VideoFeatures]:
     """Which clip each pair has, and the features of every clip once, their times in float64."""
     numbers: dict[str | None, int] = {}
     clips = np.array([numbers.setdefault(row.pair.clip_key, len(numbers)) for row in samples.rows])
-    videos = [sample.video for sample in samples.unique_clips()]
+    unique = samples.unique_clips()
+    videos = [sample.video for sample in unique.in_passing(range(len(unique)))]
     features = VideoFeatures.of(videos)
     times = np.stack([video.timestamps_seconds for video in videos])
     return clips, features._replace(times=torch.from_numpy(times).double())
@@ -183,7 +268,7 @@ def _bytes(samples: Samples, contents: Contents) -> int:
     if contents.motions:
         size += sum(row.pair.length for row in samples.rows) * MOTION_DIM * 4
     if contents.videos:
-        video = samples[0].video
+        video = next(samples.in_passing([0])).video
         values: list[NDArray[Any]] = [video.frames, video.global_feature, video.timestamps_seconds]
         size += len({row.pair.clip_key for row in samples.rows}) * sum(each.size for each in values) * 4
     if contents.codes is not None:
@@ -195,3 +280,13 @@ def _free_memory(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+def _available_memory() -> int:
+    """Of the computer: what is free, and what the operating system has of files and would let go of."""
+    facts = Path("/proc/meminfo")
+    if facts.is_file():
+        for line in facts.read_text(encoding="ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return _free_memory(torch.device("cpu"))

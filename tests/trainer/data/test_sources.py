@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from hero_core.errors import ShardError
 from hero_core.training_set import TrainingSet
 from tests.trainer.data.test_codes import Sums, made
 from trainer.data.batches import PairBatches, WindowBatches
@@ -76,6 +77,90 @@ def test_both_ways_give_the_same_windows(data_folder, tiny_config):
     ]
     for ours, theirs in islice(zip(*(batches.train(3) for batches in both), strict=True), 9):
         assert_same(ours, theirs)
+
+
+@pytest.fixture(params=["tar", "h5"])
+def sharded(make_data, tmp_path, request):
+    """Twelve pairs to learn from in three shards."""
+    return TrainingSet(make_data(tmp_path / "data", shard_format=request.param, pairs_in_shard=5))
+
+
+def streaming(data, tiny_config, name, tmp_path, encoded=False, reading="streaming"):
+    config = tiny_config(f"reading={reading}", "shuffle_buffer=5", "rvq.training.batch_size=16")
+    if name == "rvq":
+        return WindowBatches(name, data, config)
+    return PairBatches(name, data, config, CPU, (lambda: made(data, Sums(), tmp_path)) if encoded else None)
+
+
+@pytest.mark.parametrize(("name", "encoded"), [("rvq", False), ("masked", False), ("masked", True)])
+def test_streamed_batches_are_those_of_the_same_order_read_at_random(
+    sharded, tiny_config, tmp_path, name, encoded
+):
+    ours = streaming(sharded, tiny_config, name, tmp_path, encoded)
+    theirs = streaming(sharded, tiny_config, name, tmp_path, encoded, reading="mapped")
+    assert (ours.reading, theirs.reading) == ("streaming, shuffled among 5", "memory-mapped")
+    theirs.__dict__["order"] = ours.order  # its source stays the mapped one
+    for start in (0, 3):
+        both = zip(ours.train(start), theirs.train(start), strict=True)
+        for one, other in islice(both, 3 * ours.order.steps_per_epoch):
+            assert_same(one, other)
+    for one, other in zip(ours.validation(), theirs.validation(), strict=True):
+        assert one[0] == other[0]
+        assert_same(one[1], other[1])
+
+
+@pytest.mark.parametrize("name", ["rvq", "masked"])
+def test_streamed_batches_do_not_depend_on_where_the_stream_starts(sharded, tiny_config, tmp_path, name):
+    batches = streaming(sharded, tiny_config, name, tmp_path)
+    count = 2 * batches.order.steps_per_epoch + 2
+    whole = list(islice(batches.train(0), count))
+    for start in range(0, count, 1 if name == "masked" else 7):
+        rest = islice(batches.train(start), count - start)
+        for one, other in zip(rest, whole[start:], strict=True):
+            assert_same(one, other)
+
+
+@pytest.mark.parametrize("name", ["rvq", "masked"])
+def test_only_what_is_still_to_be_drawn_is_in_memory(sharded, tiny_config, tmp_path, name):
+    batches = streaming(sharded, tiny_config, name, tmp_path)
+    places = batches._windows if name == "rvq" else batches._crops
+    source = batches._source.from_step(0)
+    for step, draw in enumerate(islice(batches.order.draws(0), 4 * batches.order.steps_per_epoch)):
+        source.batch(places.locate(draw), 200 if name == "masked" else 20)
+        assert len(source._kept) <= (5 if name == "masked" else 10)
+        assert all((sample.features is None) == (name == "rvq") for sample in source._kept.values())
+        if (step + 1) % batches.order.steps_per_epoch == 0:  # nothing of the last epoch is left behind
+            coming = islice(batches.order.blocks(step + 1), 4)
+            assert set(source._kept) <= {motion for block in coming for motion in block.motions.tolist()}
+
+
+def test_a_sample_that_is_not_where_the_manifest_says_is_named(make_data, tmp_path, tiny_config):
+    folder = make_data(tmp_path / "data", pairs_in_shard=5)
+    shards = [folder / "shards" / f"train-0000{number}.tar" for number in range(3)]
+    shards[1].write_bytes(shards[1].read_bytes()[:-30_000])
+    batches = streaming(TrainingSet(folder), tiny_config, "masked", tmp_path)
+    with pytest.raises(ShardError, match=r"train-00001\.tar"):
+        list(islice(batches.train(0), 4))
+    shards[1].write_bytes(shards[2].read_bytes())
+    with pytest.raises(ShardError, match=r"train-00001\.tar: no whole record 'train-"):
+        list(islice(batches.train(0), 4))
+
+
+def test_what_fits_in_no_memory_is_streamed(make_data, tmp_path, tiny_config, monkeypatch):
+    data = TrainingSet(make_data(tmp_path))
+    size = sum(row.pair.length for row in data.train().rows) * 263 * 4
+    for free, available, expected in (
+        (8 * size, 0, "resident"),
+        (size, 2 * size, "memory-mapped"),
+        (size, size // 2, "streaming"),
+    ):
+        monkeypatch.setattr("trainer.data.sources._free_memory", lambda device, free=free: free)
+        monkeypatch.setattr("trainer.data.sources._available_memory", lambda available=available: available)
+        for batches in (
+            PairBatches("masked", data, tiny_config()),
+            WindowBatches("rvq", data, tiny_config()),
+        ):
+            assert batches.reading.startswith(expected)
 
 
 def test_what_fits_becomes_resident_and_says_so(samples, monkeypatch):
