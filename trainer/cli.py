@@ -26,8 +26,9 @@ from trainer.log import in_words
 from trainer.loop import StoppedError
 from trainer.runs import Request, check, departures, part_class, take_part
 from trainer.side_by_side import rounds, train_side_by_side
-from trainer.state import Best
+from trainer.state import Best, launched_by
 from trainer.status import how_to_go_on, run_status
+from trainer.torchrun_cli import launched
 
 EXIT_STOPPED = 130
 ALL = "all"
@@ -139,11 +140,16 @@ def train_command(
     """Train one part of a generator, or all."""
     word = str(context.info_name)
     overrides = [*(settings or []), *([] if seed is None else [f"seed={seed}"])]
-    training_set, computing = TrainingSet(data), choose_device(device)
+    training_set = TrainingSet(data)
+    ranks, computing = context.with_resource(launched(choose_device(device)))
+    if parallel and ranks.group is not None:
+        raise ConfigError(
+            "--parallel trains several parts at a time, torchrun one on several GPUs: choose one of them"
+        )
 
     def request(name: str) -> Request:
         chosen, origin = settings_for(name, out, generator, preset, config, overrides, parts_from)
-        return Request(training_set, out, chosen, computing, origin, resume, finetune)
+        return Request(training_set, out, chosen, computing, origin, resume, finetune, ranks)
 
     whole = request(word)
     names = _names(word, whole)
@@ -151,16 +157,17 @@ def train_command(
     earlier = _earlier(names, whole.config) if parts_from else []
     for index, name in enumerate(names):  # refuse before the first part has trained for hours
         check(name, requests[name], [*earlier, *names[:index]])
+    ranks.wait()  # for those that still check what is written from now on
     unforeseen = word == ALL and preset is None and computing.type == "cpu"
     if unforeseen and not resume:
         _announce(whole)
     for name in earlier:
-        if parts_from and take_part(name, whole, parts_from, only_same=False):
+        if parts_from and _take(name, whole, parts_from, only_same=False):
             _say(f"{name}: taken from {parts_from}")
     for group in rounds(names, requests) if parallel else [[name] for name in names]:
         left = {name: requests[name] for name in group}
         for name in group:
-            if parts_from and take_part(name, requests[name], parts_from, only_same=True):
+            if parts_from and _take(name, requests[name], parts_from, only_same=True):
                 _say(f"{name}: taken from {parts_from}, as training here would give the same")
                 del left[name]
         if left:
@@ -238,8 +245,13 @@ def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:
     return [name for name in parts[:last] if name not in names]
 
 
+def _take(name: str, request: Request, other: Path, only_same: bool) -> bool:
+    return request.ranks.on_first(lambda: take_part(name, request, other, only_same))
+
+
 def _train(requests: Mapping[str, Request], word: str, measured: bool) -> None:
     """Train these parts side by side."""
+    ranks = next(iter(requests.values())).ranks
     for name, request in requests.items():
         if not PartFolder(request.out, name).path.exists():
             for line in departures(name, request):
@@ -250,16 +262,21 @@ def _train(requests: Mapping[str, Request], word: str, measured: bool) -> None:
                 reports = {name: _Measured(name, report) for name, report in reports.items()}
             bests = train_side_by_side(requests, reports)
     except HeroError as error:
-        for name, request in requests.items():
-            PartFolder(request.out, name).note_stop()
+        if ranks.first:
+            for name, request in requests.items():
+                PartFolder(request.out, name).note_stop()
         if not isinstance(error, StoppedError):
             raise
         request = next(iter(requests.values()))
-        command = f"hero-train {word} {request.data.folder} --out {request.out} --resume"
+        command = (
+            f"{launched_by(ranks.world)}hero-train {word} {request.data.folder} --out {request.out} --resume"
+        )
         error_console.print(f"{error}; go on with: {command}", highlight=False, markup=False, soft_wrap=True)
+        ranks.wait()  # when one has ended, torchrun ends the others
         raise typer.Exit(EXIT_STOPPED) from None
     for name, best in bests.items():
-        _say_result(PartFolder(requests[name].out, name), best)
+        if ranks.first:
+            _say_result(PartFolder(requests[name].out, name), best)
 
 
 def _say_result(folder: PartFolder, best: Best | None) -> None:

@@ -68,9 +68,11 @@ class Matching(nn.Module):
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """The matching loss; dropout apart, it draws nothing."""
-        motion = self.motion.embed(batch.motion, batch.lengths)  # (b, d)
+        own, gather = batch.ranks.own, batch.ranks.gather  # every pair is compared with those of all ranks
+        motion = gather(self.motion.embed(own(batch.motion), own(batch.lengths)))  # (b, d)
+        video = gather(self.video(batch.video.map(own)))  # (b, d)
         related = self.related.matrix(batch.keys).to(motion.device)  # (b, b)
-        return matching_losses(motion, self.video(batch.video), related, self.margin)
+        return matching_losses(motion, video, related, self.margin)
 
 
 def matching_losses(motion: Tensor, video: Tensor, related: Tensor, margin: float) -> dict[str, Tensor]:

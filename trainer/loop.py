@@ -5,9 +5,11 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import deterministic
@@ -16,6 +18,7 @@ from hero_core.device import memory_megabytes
 from hero_core.errors import ConfigError, HeroError
 from hero_core.models.base import Batch
 from hero_core.models.checkpoint import Network, checkpoint_bytes
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.progress import Progress
 from hero_core.storage import write_bytes
 from trainer.averages import Averages
@@ -23,7 +26,7 @@ from trainer.config import TrainingConfig
 from trainer.data.batches import Batches
 from trainer.folder import PartFolder
 from trainer.interrupts import interrupts
-from trainer.log import TrainingLog
+from trainer.log import Phase, TrainingLog
 from trainer.schedules import learning_rate
 from trainer.state import Best, Tally, TrainingState
 from trainer.steps import Step, autocast, optimizer_of, step_of
@@ -70,6 +73,7 @@ class Run:
         identity: names and fingerprints of what a resumed run must share with the one it goes on from.
         metadata: what every checkpoint notes about its origin.
         tensorboard: whether to write event files too.
+        ranks: the processes that train this together, of which the first writes the files and validates.
     """
 
     folder: PartFolder
@@ -83,6 +87,7 @@ class Run:
     identity: Mapping[str, str]
     metadata: Mapping[str, Any]
     tensorboard: bool = False
+    ranks: Ranks = ALONE
 
     @property
     def total_steps(self) -> int:
@@ -141,20 +146,25 @@ def train(run: Run, report: Progress) -> Best:
 
     Raises:
         DivergenceError: a loss is not finite.
-        StoppedError: SIGINT or SIGTERM came; the training state is saved.
+        StoppedError: SIGINT or SIGTERM came, to one of the ranks at least; the training state is saved.
         ConfigError: what the training state goes on from is another run, or further than the settings say.
     """
     state = _begin(run)
     total = run.total_steps
-    log = TrainingLog(run.folder.log, state.step, run.folder.tensorboard if run.tensorboard else None)
-    with matrix_products(run.training), closing(log), interrupts() as interrupted, Writer() as writer:
-        training = _Training(run, state, log, writer, step_of(run.part, state, run.training, run.device))
+    step = step_of(run.part, state, run.training, run.device)
+    with (
+        matrix_products(run.training),
+        _log(run, state) as log,
+        interrupts() as interrupted,
+        Writer() as writer,
+    ):
+        training = _Training(run, state, log, writer, step)
         report(state.step, total, run.batches.reading)
         for batch in training.timed(islice(run.batches.train(state.step), total - state.step)):
             training.learn(batch)
             if training.due(run.training.log_every_steps):
                 report(state.step, total, training.note())
-            if interrupted() and state.step < total:
+            if run.ranks.any(interrupted()) and state.step < total:
                 training.save()
                 raise StoppedError(f"{run.folder.path}: stopped at step {state.step} of {total}, saved")
     assert state.best is not None  # training ends with a validation
@@ -170,7 +180,10 @@ def _begin(run: Run) -> TrainingState:
         rng,
         run.device,
         None if decay is None else Averages(run.part, decay),
+        ranks=run.ranks,
     )
+    if not run.ranks.first:  # the initial weights are there, and dropout is to be each rank's own
+        torch.manual_seed(_seed_of(run))
     if run.folder.state.exists():
         state.load(run.folder.state, run.identity)
     if state.step > run.total_steps:
@@ -178,6 +191,18 @@ def _begin(run: Run) -> TrainingState:
             f"{run.folder.path}: at step {state.step} already, beyond the {run.total_steps} of the settings"
         )
     return state
+
+
+def _seed_of(run: Run) -> int:
+    return int(np.random.SeedSequence([run.seed, run.ranks.rank]).generate_state(1)[0])
+
+
+def _log(run: Run, state: TrainingState) -> AbstractContextManager[TrainingLog | None]:
+    if not run.ranks.first:
+        return nullcontext()
+    return closing(
+        TrainingLog(run.folder.log, state.step, run.folder.tensorboard if run.tensorboard else None)
+    )
 
 
 @dataclass
@@ -190,7 +215,7 @@ class _Training:
 
     run: Run
     state: TrainingState
-    log: TrainingLog
+    log: TrainingLog | None
     writer: Writer
     step: Step
     latest: Mapping[str, float] = field(default_factory=dict)
@@ -231,10 +256,11 @@ class _Training:
     def save(self) -> None:
         """The newest checkpoint, then all that is needed to go on; killed in between, a run goes on from before."""
         self._read()
-        folder = self.run.folder
-        with self._evaluated_weights():
-            checkpoint = checkpoint_bytes(self.run.network, self._metadata())
-        self.writer.write((folder.last, checkpoint), (folder.state, self.state.to_bytes(self.run.identity)))
+        folder, state = self.run.folder, self.state.to_bytes(self.run.identity)
+        if self.run.ranks.first:
+            with self._evaluated_weights():
+                checkpoint = checkpoint_bytes(self.run.network, self._metadata())
+            self.writer.write((folder.last, checkpoint), (folder.state, state))
 
     def note(self) -> str:
         """How it goes, in a few words."""
@@ -271,7 +297,7 @@ class _Training:
         state, run = self.state, self.run
         values = {**state.tally.means(), "lr": learning_rate(run.training, state.step)}
         speed = self._clock.since_last(run.training.batch_size)
-        self.log.write("train", state.step, run.epoch(state.step), {**values, **speed})
+        self._write("train", {**values, **speed})
         state.tally = Tally()
 
     def _validate(self) -> None:
@@ -282,16 +308,20 @@ class _Training:
         run, state = self.run, self.state
         run.part.eval()
         with self._evaluated_weights(), autocast(run.training, run.device):
-            metrics = validation_losses(run)
-            if run.scorer is not None:
-                metrics |= run.scorer(run.part)
+            metrics = run.ranks.on_first(partial(_metrics, run))
             self._require_finite(metrics, state.step, ())
             value = metrics[run.metric]
             if state.best is None or value < state.best.value:
                 state.best = Best(value, state.step)
-                best = checkpoint_bytes(run.network, self._metadata())
-                self.writer.write((run.folder.best, best))
-        self.log.write("validation", state.step, run.epoch(state.step), metrics)
+                if run.ranks.first:
+                    best = checkpoint_bytes(run.network, self._metadata())
+                    self.writer.write((run.folder.best, best))
+        self._write("validation", metrics)
+
+    def _write(self, phase: Phase, values: Mapping[str, float]) -> None:
+        step = self.state.step
+        if self.log is not None:
+            self.log.write(phase, step, self.run.epoch(step), values)
 
     def _evaluated_weights(self) -> AbstractContextManager[None]:
         """Where they are kept, the averages stand in for the weights."""
@@ -310,14 +340,21 @@ class _Training:
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if not wrong:
             return
-        folder = self.run.folder
-        write_bytes(folder.diverged, self.state.to_bytes(self.run.identity))
+        folder, state = self.run.folder, self.state.to_bytes(self.run.identity)
+        if self.run.ranks.first:
+            write_bytes(folder.diverged, state)
         kept = f"{folder.last} is from before" if folder.last.exists() else "nothing was saved before"
         batch = f", on {', '.join(keys)}" if keys else ""
         raise DivergenceError(
             f"{folder.path}: {', '.join(wrong)} not finite at step {step}{batch}; {kept}; the weights that gave this "
             f"are in {folder.diverged}; lower training.lr or set training.gradient_clip"
         )
+
+
+def _metrics(run: Run) -> dict[str, float]:
+    """What a part is judged by: its losses, and the scorer's numbers."""
+    losses = validation_losses(run)
+    return losses if run.scorer is None else losses | run.scorer(run.part)
 
 
 def validation_losses(run: Run) -> dict[str, float]:

@@ -14,6 +14,7 @@ from hero_core.errors import ConfigError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import TrainingFacts, generator_class
 from hero_core.models.checkpoint import library_versions, load_network
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.official.find import in_official_layout
 from hero_core.progress import Progress, silent
@@ -33,7 +34,7 @@ from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
 from trainer.loop import Run, reproducible, train
 from trainer.scorer import LEAST_CLIPS, ReactionScorer, known_answers
-from trainer.state import Best, different, require_same_run
+from trainer.state import PROCESSES, Best, different, require_same_run
 
 INITIAL_WEIGHTS = "initial_weights"
 
@@ -50,6 +51,7 @@ class Request:
         settings_from: where the settings came from (preset, file, overrides), for the record.
         resume: go on with what is in ``out`` already; without it, an existing part is never touched.
         finetune: run or checkpoint whose tokenizer to start from; the sizes of its model come along.
+        ranks: the processes that train it together; all have the same request, each its own device.
     """
 
     data: TrainingSet
@@ -59,6 +61,7 @@ class Request:
     settings_from: Mapping[str, Any]
     resume: bool = False
     finetune: Path | None = None
+    ranks: Ranks = ALONE
 
     def __post_init__(self) -> None:
         if self.config.shards is not None:
@@ -76,11 +79,11 @@ def check(name: str, request: Request, before: Sequence[str]) -> None:
     Raises:
         InputError: it is there already, or the data has nothing to train it on.
         WeightsError: the part that encodes its motions is missing, or what it is to start from or be chosen with.
-        ConfigError: it cannot be chosen by its reactions.
+        ConfigError: it cannot be chosen by its reactions, or its batches not be shared.
     """
     PartFolder(request.out, name).prepare(request.resume)
     cls = part_class(request.config, name)
-    batches_of(name, cls.trained_on, request.data, request.config)
+    batches_of(name, cls.trained_on, request.data, request.config, ranks=request.ranks)
     if request.finetune is not None and cls.trained_on == "windows":
         _start(request.finetune, name)
     if cls.encoded_by not in before:
@@ -95,20 +98,25 @@ def train_part(name: str, request: Request, report: Progress = silent) -> Best |
     Raises:
         HeroError: anything a user can put right.
     """
-    folder = PartFolder(request.out, name)
-    folder.prepare(request.resume)
+    folder, ranks = PartFolder(request.out, name), request.ranks
+    ranks.on_first(lambda: folder.prepare(request.resume))
     if folder.imported:
         return None
+    if ranks.world > 1 and needs_codes(name, request):  # once, rather than by each of them
+        ranks.on_first(lambda: encode_motions(name, request, report))
     with reproducible(request.config.seed, request.device):
         run, config = ready(name, request, report)
         if folder.finished and not _goes_on(run, config):
             return None
         if folder.state.exists():
             require_same_run(folder.state, run.identity)
-        _describe(request)
-        folder.describe(config, _description(run, request))
+        ranks.wait()  # for those that still read what is written now
+        if ranks.first:
+            _describe(request)
+            folder.describe(config, _description(run, request))
         best = train(run, report)
-    folder.note(best={"metric": run.metric, "value": best.value, "step": best.step}, **{FINISHED: True})
+    facts = {"best": {"metric": run.metric, "value": best.value, "step": best.step}, FINISHED: True}
+    ranks.on_first(lambda: folder.note(**facts))
     return best
 
 
@@ -154,7 +162,8 @@ def _goes_on(run: Run, config: TrainConfig) -> bool:
         WeightsError: what it would go on from is missing.
     """
     name, recorded, stored = run.folder.name, run.folder.description(), run.folder.stored_config()
-    changed = [each for each in different(recorded["identity"], run.identity) if each != "device"]
+    different_ones = different(recorded["identity"], run.identity)
+    changed = [each for each in different_ones if each not in ("device", PROCESSES)]
     if run.total_steps > recorded["steps"] and not changed:
         if not run.folder.state.exists():
             raise WeightsError(f"{run.folder.state}: missing, so that {name} cannot be trained further")
@@ -183,7 +192,7 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
     codes = None if encoder is None else partial(_codes, cls.encoded_by, encoder, request, report)
     recorded = PartFolder(request.out, name).description().get("identity")
     streamed = None if recorded is None else "reading" in recorded
-    batches = batches_of(name, cls.trained_on, data, config, request.device, codes, streamed)
+    batches = batches_of(name, cls.trained_on, data, config, request.device, codes, streamed, request.ranks)
     if part is None:
         part = _build(name, request, batches, encoder)
     metadata: dict[str, Any] = {"data": data.facts(), "selection": config.selection, "seed": config.seed}
@@ -194,6 +203,8 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
         "device": request.device.type,
         **batches.order.identity,
     }
+    if request.ranks.world > 1:
+        identity[PROCESSES] = str(request.ranks.world)
     if initial is not None:
         metadata[INITIAL_WEIGHTS] = initial
         identity[INITIAL_WEIGHTS] = initial["sha256"]
@@ -213,6 +224,7 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
         identity=identity,
         metadata=metadata,
         tensorboard=config.tensorboard,
+        ranks=request.ranks,
     )
     return run, config
 

@@ -10,9 +10,13 @@ from torch import Tensor, nn
 
 from hero_core.errors import ConfigError, WeightsError
 from hero_core.models.checkpoint import pack, read_header, require_state, unpack
+from hero_core.models.ranks import ALONE, Ranks
 from trainer.averages import Averages
 
 SCHEMA = "hero-training-state/2"
+
+PROCESSES = "processes"
+"""In the identity of a run: how many train it together, each with random states of its own; not there for one."""
 
 
 @dataclass
@@ -48,12 +52,13 @@ class TrainingState:
     Attributes:
         module: everything with weights.
         optimizer: of the module's weights.
-        rng: that every explicit draw comes from.
+        rng: that every explicit draw comes from; of several ranks, all have the same.
         device: of all of them.
         averages: of the weights, where the settings want them.
         step: steps done.
         best: the best validation so far.
         tally: the losses that are not in the log yet.
+        ranks: the processes that train together; each has a state, and they differ in the global random numbers alone.
     """
 
     module: nn.Module
@@ -64,9 +69,13 @@ class TrainingState:
     step: int = 0
     best: Best | None = None
     tally: Tally = field(default_factory=Tally)
+    ranks: Ranks = ALONE
 
     def to_bytes(self, identity: Mapping[str, str]) -> bytes:
-        """Everything and the random states, as a file holds them; ``identity`` says whose they are."""
+        """Everything and the random states of all ranks, which all have to call this, as a file holds them.
+
+        ``identity`` says whose they are.
+        """
         tensors = {f"model.{name}": tensor for name, tensor in self.module.state_dict().items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{index}.{name}": tensor for name, tensor in moments.items()}
@@ -106,16 +115,21 @@ class TrainingState:
         self.best = Best(**position["best"]) if position["best"] else None
 
     def _random_states(self) -> dict[str, Tensor]:
-        states = {"cpu": torch.get_rng_state(), "explicit": self.rng.get_state()}
+        states = {"cpu": self.ranks.gather(torch.get_rng_state()), "explicit": self.rng.get_state()}
         if self.device.type == "cuda":
-            states["cuda"] = torch.cuda.get_rng_state(self.device)
+            states["cuda"] = self.ranks.gather(torch.cuda.get_rng_state(self.device))
         return states
 
     def _set_random_states(self, states: Mapping[str, Tensor]) -> None:
-        torch.set_rng_state(states["cpu"])
+        torch.set_rng_state(self.ranks.own(states["cpu"]).clone())  # a slice, it would not read as one
         self.rng.set_state(states["explicit"])
         if self.device.type == "cuda":
-            torch.cuda.set_rng_state(states["cuda"], self.device)
+            torch.cuda.set_rng_state(self.ranks.own(states["cuda"]).clone(), self.device)
+
+
+def launched_by(processes: int) -> str:
+    """What to write before ``hero-train`` for so many processes, which train together."""
+    return "" if processes == 1 else f"torchrun --nproc-per-node {processes} --no-python "
 
 
 def require_same_run(path: Path, identity: Mapping[str, str]) -> None:
@@ -137,7 +151,9 @@ def _require_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[s
     if header.get("schema") != SCHEMA:
         raise WeightsError(f"{path}: training state of version {header.get('schema')!r}, expected {SCHEMA!r}")
     if wrong := different(header["identity"], identity):
+        command = f"{launched_by(int(header['identity'].get(PROCESSES, '1')))}hero-train"
+        started = f", by {command}" if PROCESSES in wrong else ""
         raise ConfigError(
-            f"{path.parent}: cannot resume, not the same {', '.join(wrong)} as when this run started; "
+            f"{path.parent}: cannot resume, not the same {', '.join(wrong)} as when this run started{started}; "
             "resume with what it had (--resume alone keeps its settings), or choose another --out"
         )

@@ -11,6 +11,7 @@ from hero_core.models.checkpoint import read_header
 from hero_core.progress import duration
 from trainer.folder import STOPPED, PartFolder, parts_of
 from trainer.log import in_words, read_log
+from trainer.state import PROCESSES, launched_by
 
 State = Literal["finished", "imported", "running", "stopped", "not begun"]
 
@@ -40,6 +41,7 @@ class PartStatus:
         data_wait: share of the time in which training waited for data, the newest.
         seconds_left: to the end of training at this rate, without validation.
         device: what it was trained on.
+        processes: that train it together.
         silent_seconds: since it last wrote something.
         data: folder of the training set.
         on_motions_alone: whether that has no videos.
@@ -60,6 +62,7 @@ class PartStatus:
     data_wait: float | None = None
     seconds_left: float | None = None
     device: str | None = None
+    processes: int = 1
     silent_seconds: float | None = None
     data: str | None = None
     on_motions_alone: bool = False
@@ -135,6 +138,7 @@ def part_status(folder: PartFolder, now: float) -> PartStatus:
         data_wait=newest.get("data_wait"),
         seconds_left=None if state == "finished" else left,
         device=described.get("device"),
+        processes=int(described.get("identity", {}).get(PROCESSES, 1)),
         silent_seconds=silent,
         data=described.get("data_folder"),
         on_motions_alone=(described.get("data") or {}).get("features", ...) is None,
@@ -149,7 +153,9 @@ def how_to_go_on(run: Path, parts: Sequence[PartStatus]) -> str | None:
         return None
     data = next((part.data for part in (*left, *reversed(parts)) if part.data), None)
     word = left[0].name if len(left) == 1 else "all"
-    return f"hero-train {word} {shlex.quote(data) if data else 'DATA'} --out {shlex.quote(str(run))} --resume"
+    launch = launched_by(max(part.processes for part in left))
+    place = shlex.quote(data) if data else "DATA"
+    return f"{launch}hero-train {word} {place} --out {shlex.quote(str(run))} --resume"
 
 
 def _state(

@@ -30,7 +30,10 @@ class Step(Protocol):
     def names(self) -> tuple[str, ...]: ...
 
     def __call__(self, batch: Batch) -> Tensor:
-        """Learn from a batch; returns the losses and the norm of the gradient, ``(k,)`` float32 on the device."""
+        """Learn from a batch; returns the losses and the norm of the gradient, ``(k,)`` float32 on the device.
+
+        Of several ranks, all get the values of the whole batch.
+        """
         ...
 
 
@@ -72,7 +75,7 @@ class EagerStep:
         state: of it.
         training: settings.
         device: of all of them.
-        losses: ``part.losses``, or what computes them with other processes.
+        losses: ``part.losses``, or what stands for them.
     """
 
     part: Any
@@ -108,10 +111,12 @@ class EagerStep:
             losses = self.losses(batch, self.state.rng)
         self.state.optimizer.zero_grad()
         torch.autograd.backward(losses["total"])
+        values = torch.stack([value.detach().float() for value in losses.values()])  # (k - 1,)
+        gradients = [weight.grad for weight in self._weights if weight.grad is not None]
+        self.state.ranks.average_([values, *gradients])
         norm = nn.utils.clip_grad_norm_(self._weights, self.training.gradient_clip or math.inf)
-        values = {**losses, "gradient_norm": norm}
-        self.names = tuple(values)
-        stacked = torch.stack([value.detach().float() for value in values.values()])  # (k,)
+        self.names = (*losses, "gradient_norm")
+        stacked = torch.cat([values, norm.detach().float()[None]])  # (k,)
         self._broken.copy_(torch.maximum(self._broken, (~stacked.isfinite()).any()))
         self.state.optimizer.step()
         return stacked
@@ -193,20 +198,14 @@ class RecordedStep:
         return play()
 
 
-def step_of(
-    part: Any,
-    state: TrainingState,
-    training: TrainingConfig,
-    device: torch.device,
-    losses: Callable[[Batch, torch.Generator], dict[str, Tensor]] | None = None,
-) -> Step:
-    """How steps are made on this device; ``losses`` in place of the part's own are never recorded."""
+def step_of(part: Any, state: TrainingState, training: TrainingConfig, device: torch.device) -> Step:
+    """How steps are made on this device; those of several ranks, which talk to each other, are not recorded."""
     if training.compile:
         for module in part.modules():
             if isinstance(module, part.blocks):
                 module.compile()
-    step = EagerStep(part, state, training, device, losses or part.losses)
-    recorded = device.type == "cuda" and losses is None and part.recordable
+    step = EagerStep(part, state, training, device, part.losses)
+    recorded = device.type == "cuda" and state.ranks.group is None and part.recordable
     return RecordedStep(step, CudaRecorder(device)) if recorded else step
 
 

@@ -1,6 +1,6 @@
 """What the generators, and all who use them, speak of: features of videos, batches, parts, and the registry."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar
 
@@ -11,6 +11,7 @@ from torch import Tensor
 from hero_core.config import Config
 from hero_core.errors import ConfigError
 from hero_core.models.checkpoint import Network
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.format import FPS
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.records import FeatureRecord
@@ -31,7 +32,11 @@ class VideoFeatures(NamedTuple):
 
     def to(self, device: torch.device) -> "VideoFeatures":
         """The same features on another device."""
-        return VideoFeatures(*(part.to(device) for part in self))
+        return self.map(lambda part: part.to(device))
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> "VideoFeatures":
+        """The features after the same change to each of their tensors."""
+        return VideoFeatures(*map(change, self))
 
     @classmethod
     def of(
@@ -65,7 +70,9 @@ class Batch:
         condition: the videos; None for a part that is trained on motions alone.
         encoded: what the part named by ``encoded_by`` makes of the motions, e.g. tokens ``(b, m, q)``, of any values
             past each length; None for a part that is trained on the motions themselves.
-        most_tokens: no fewer than the motions have together, where that is to be known without asking the device.
+        most_tokens: no fewer than the motions have together, where that is to be known without asking the device; of a
+            batch that several processes share, than those in one's share have.
+        ranks: the processes that compute this batch together, each its share of the rows.
     """
 
     keys: tuple[str, ...]
@@ -74,6 +81,7 @@ class Batch:
     condition: VideoFeatures | None = None
     encoded: Tensor | None = None
     most_tokens: int | None = None
+    ranks: Ranks = ALONE
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch on ``device``."""
@@ -158,7 +166,10 @@ class Part(Network, Protocol):
         ...
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
-        """Named scalars of a batch; ``total`` is minimised, the others are logged."""
+        """Named scalars of a batch; ``total`` is minimised, the others are logged.
+
+        Of a batch with several ``ranks`` a part may compute its own rows alone: all that counts is the mean over them.
+        """
         ...
 
 

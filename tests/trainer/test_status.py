@@ -1,5 +1,6 @@
 import json
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -135,6 +136,11 @@ def test_how_to_go_on(tmp_path):
     run = tmp_path / "run"
     assert how_to_go_on(run, [finished]) is None
     assert how_to_go_on(run, [finished, stopped]) == f"hero-train masked /data/b --out {run} --resume"
+    launch = "torchrun --nproc-per-node 2 --no-python hero-train"
+    assert (
+        how_to_go_on(run, [replace(stopped, processes=2), not_begun])
+        == f"{launch} all /data/b --out {run} --resume"
+    )
     assert (
         how_to_go_on(run, [finished, not_begun]) == f"hero-train masked '/data/my set' --out {run} --resume"
     )

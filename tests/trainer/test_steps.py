@@ -1,10 +1,13 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.distributed as dist
 
 from hero_core.models.base import Batch, VideoFeatures
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
 from trainer.config import TrainingConfig
 from trainer.schedules import learning_rate
@@ -49,18 +52,18 @@ def windows(step, device):
     return Batch(tuple("abcd"), torch.full((4,), 8), motion).to(device)
 
 
-def state_of(part, device):
+def state_of(part, device, ranks=ALONE):
     rng = torch.Generator(device).manual_seed(0)
-    return TrainingState(part.to(device), optimizer_of(part, TRAINING, device), rng, device)
+    return TrainingState(part.to(device), optimizer_of(part, TRAINING, device), rng, device, ranks=ranks)
 
 
-def run(part, batch_of, device, make):
+def run(part, batch_of, device, make, ranks=ALONE):
     """Values of each step ``(steps, k)``, and the weights in the end."""
-    state = state_of(part, device)
+    state = state_of(part, device, ranks)
     step = make(EagerStep(part, state, TRAINING, device, part.losses))
     rows = []
     for number in range(STEPS):
-        rows.append(step(batch_of(number, device)))
+        rows.append(step(replace(batch_of(number, device), ranks=ranks)))
         state.step += 1
     assert step.names[0] == "total"
     assert step.names[-1] == "gradient_norm"
@@ -98,6 +101,32 @@ def test_a_gpu_plays_back_what_it_would_have_done(make, batch_of):
     plain, weights = run(make(), batch_of, CUDA, lambda step: step)
     played, others = run(make(), batch_of, CUDA, lambda step: RecordedStep(step, CudaRecorder(CUDA)))
     torch.testing.assert_close(plain, played, atol=1e-4, rtol=1e-3)
+    for name, value in weights.items():
+        torch.testing.assert_close(value, others[name], atol=1e-4, rtol=1e-3)
+
+
+@pytest.fixture(scope="module")
+def over_nccl(tmp_path_factory):
+    """A single process that talks to itself over NCCL, which is all that one GPU allows."""
+    store = tmp_path_factory.mktemp("nccl") / "store"
+    dist.init_process_group("cpu:gloo,cuda:nccl", init_method=f"file://{store}", rank=0, world_size=1)
+    yield Ranks(dist.group.WORLD)
+    dist.destroy_process_group()
+
+
+@needs_gpu
+@pytest.mark.parametrize("recorded", [False, True])
+@pytest.mark.parametrize(("make", "batch_of"), [(masked, pairs), (rvq, windows)])
+def test_steps_that_are_shared_over_nccl(over_nccl, make, batch_of, recorded):
+    plain, weights = run(make(), batch_of, CUDA, lambda step: step)
+    shared, others = run(
+        make(),
+        batch_of,
+        CUDA,
+        lambda step: RecordedStep(step, CudaRecorder(CUDA)) if recorded else step,
+        over_nccl,
+    )
+    torch.testing.assert_close(plain, shared, atol=1e-4, rtol=1e-3)
     for name, value in weights.items():
         torch.testing.assert_close(value, others[name], atol=1e-4, rtol=1e-3)
 

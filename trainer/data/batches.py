@@ -5,14 +5,16 @@ Training code gets ``train`` and ``val`` only. The one door to ``test`` from her
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 import torch
 
-from hero_core.errors import InputError
+from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES
 from hero_core.training_set import Samples, TrainingSet
 from trainer.config import TrainConfig
@@ -20,7 +22,7 @@ from trainer.data.ahead import read_ahead
 from trainer.data.blocks import StreamedOrder
 from trainer.data.codes import Codes
 from trainer.data.draws import Crops, Indices, Order, Pieces, Places, Windows, whole_motions
-from trainer.data.sources import Contents, Source, Streaming, open_source, too_large
+from trainer.data.sources import Contents, Source, Streaming, most_tokens, open_source, too_large
 
 CodesOf = Callable[[], Codes]
 """Makes or opens the codes, when they are first needed."""
@@ -66,6 +68,7 @@ def batches_of(
     device: torch.device = CPU,
     codes: CodesOf | None = None,
     streamed: bool | None = None,
+    ranks: Ranks = ALONE,
 ) -> Batches:
     """The batches of the part called ``name``; no shard is opened yet.
 
@@ -77,13 +80,19 @@ def batches_of(
         device: where the batches are to be.
         codes: what stands for the motions, of a part that learns from them.
         streamed: whether the run that is gone on with streams, which ``auto`` follows; None for a new one.
+        ranks: the processes that share the training batches; all read the same ones.
 
     Raises:
         InputError: there is nothing to learn from or to validate on.
+        ConfigError: the ranks cannot share a batch evenly.
     """
-    if trained_on == "windows":
-        return WindowBatches(name, data, config, device, streamed)
-    return PairBatches(name, data, config, device, codes, streamed)
+    batches = (
+        WindowBatches(name, data, config, device, streamed, ranks)
+        if trained_on == "windows"
+        else PairBatches(name, data, config, device, codes, streamed, ranks)
+    )
+    _require_even_shares(name, batches.order, ranks)
+    return batches
 
 
 class WindowBatches:
@@ -96,12 +105,14 @@ class WindowBatches:
         config: TrainConfig,
         device: torch.device = CPU,
         streamed: bool | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         training = config.section(name).training
         self._motions = data.train(config.selection).unique_motions()
         self._windows = Windows(_lengths(self._motions).tolist(), training.window_frames)
         self._validation = data.validation(config.selection).unique_motions().long_enough()
-        self._config, self._device, self._streamed = config, device, streamed
+        self._config, self._device = config, device
+        self._streamed, self._ranks = streamed, ranks
         _require(
             self._validation, f"{data.folder}: no validation motion of {FRAMES_PER_TOKEN} frames or more"
         )
@@ -132,7 +143,9 @@ class WindowBatches:
 
     def train(self, start_step: int) -> Iterator[Batch]:
         """Windows, without end."""
-        return _stream(self._source, self._windows, self.order, start_step, self._windows.window_frames)
+        return _stream(
+            self._source, self._windows, self.order, start_step, self._windows.window_frames, self._ranks
+        )
 
     def validation(self) -> Iterator[tuple[int, Batch]]:
         """Motions of one length at a time, so that none is padded."""
@@ -156,6 +169,7 @@ class PairBatches:
         device: torch.device = CPU,
         codes: CodesOf | None = None,
         streamed: bool | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         everything = [
             data.train(config.selection).with_video(),
@@ -169,7 +183,8 @@ class PairBatches:
             )
         training = config.section(name).training
         self._crops = Crops(_lengths(self._train).tolist(), config.seed)
-        self._config, self._device, self._codes_of, self._streamed = config, device, codes, streamed
+        self._config, self._device, self._codes_of = config, device, codes
+        self._streamed, self._ranks = streamed, ranks
         self._batch_size = training.batch_size
         self.longest_frames = _longest(self._train, self._validation)
         self.counts = {
@@ -207,7 +222,7 @@ class PairBatches:
 
     def train(self, start_step: int) -> Iterator[Batch]:
         """Crops, without end."""
-        return _stream(self._source, self._crops, self.order, start_step, self._padded_frames)
+        return _stream(self._source, self._crops, self.order, start_step, self._padded_frames, self._ranks)
 
     def validation(self) -> Iterator[tuple[int, Batch]]:
         """Every pair once, in order, with its whole motion."""
@@ -255,6 +270,7 @@ def _stream(
     order: Order,
     start_step: int,
     padded_frames: int | Callable[[Pieces], int],
+    ranks: Ranks,
 ) -> Iterator[Batch]:
     source = source.from_step(start_step)
 
@@ -262,9 +278,20 @@ def _stream(
         for draw in order.draws(start_step):
             pieces = places.locate(draw)
             size = padded_frames if isinstance(padded_frames, int) else padded_frames(pieces)
-            yield source.batch(pieces, size)
+            batch = source.batch(pieces, size)
+            most = most_tokens(pieces, batch.lengths.device, ranks.world)
+            yield replace(batch, ranks=ranks, most_tokens=most)
 
     return read_ahead(batches()) if source.waits else batches()
+
+
+def _require_even_shares(name: str, order: Order, ranks: Ranks) -> None:
+    size = min(order.batch_size, order.samples)
+    if size % ranks.world:
+        raise ConfigError(
+            f"{ranks.world} processes cannot share batches of {size} evenly; set {name}.training.batch_size to a "
+            f"multiple of {ranks.world}, {order.samples} at most"
+        )
 
 
 def _groups(rows: Indices, size: int) -> Iterator[Indices]:

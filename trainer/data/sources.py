@@ -225,11 +225,11 @@ class Resident:
         return Batch(keys, lengths, frames, condition, encoded, most_tokens(pieces, self._device))
 
 
-def most_tokens(pieces: Pieces, device: torch.device) -> int | None:
-    """:attr:`Batch.most_tokens`: None on a CPU, which counts them itself."""
+def most_tokens(pieces: Pieces, device: torch.device, shares: int = 1) -> int | None:
+    """:attr:`Batch.most_tokens` of a batch in so many shares: None on a CPU, which counts them itself."""
     if device.type == "cpu":
         return None
-    tokens = int(pieces.frames.sum()) // FRAMES_PER_TOKEN
+    tokens = int(pieces.frames.reshape(shares, -1).sum(axis=1).max()) // FRAMES_PER_TOKEN
     return -(-tokens // TOKENS_AT_ONCE) * TOKENS_AT_ONCE
 
 

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hero_core.models.ranks import ALONE, Ranks
+
 CodeReset = Literal["random", "official"]
 
 NO_CODE = -1
@@ -92,14 +94,20 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def update(
-        self, latents: Tensor, tokens: Tensor, rng: torch.Generator, used: Tensor | None = None
+        self,
+        latents: Tensor,
+        tokens: Tensor,
+        rng: torch.Generator,
+        used: Tensor | None = None,
+        ranks: Ranks = ALONE,
     ) -> None:
         """Move every code towards the ``(n, d)`` latents that took it, and reset the codes out of use.
 
-        Where ``used`` ``()`` is False, nothing changes.
+        Where ``used`` ``()`` is False, nothing changes. Several ranks, all with the same latents, get the same codes.
         """
         latents = latents.to(self.code_sum)
         sums = (self.code_sum * self.decay).index_add_(0, tokens, latents, alpha=1.0 - self.decay)  # (k, d)
+        ranks.average_([sums])  # a GPU adds in any order, which rounds differently on each
         counts = (self.code_count * self.decay).add_(self._uses(tokens), alpha=1.0 - self.decay)  # (k,)
         fresh = self._batch_rows(latents, rng)  # (k, d)
         rare = counts < self.least_use  # (k,)

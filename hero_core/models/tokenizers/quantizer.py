@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.tokenizers.codebook import NO_CODE, Codebook, CodeReset
 
 
@@ -75,6 +76,7 @@ class ResidualQuantizer(nn.Module):
         rng: torch.Generator | None = None,
         active: int | None = None,
         uniforms: Tensor | None = None,
+        ranks: Ranks = ALONE,
     ) -> Quantized:
         """Quantise; in training mode also sample codes, drop layers and update the codebooks.
 
@@ -84,6 +86,8 @@ class ResidualQuantizer(nn.Module):
             active: how many layers to use; None for all, or in training for as many as quantise dropout draws: then all
                 are computed, so that nothing waits to know how many.
             uniforms: ``(q, b * n, k)`` numbers in [0, 1) to sample the codes with, instead of drawing them.
+            ranks: the processes that have the other rows of the batch, which the codebooks learn from too; all have the
+                same ``rng``.
 
         Raises:
             ValueError: training mode without ``rng``.
@@ -97,11 +101,11 @@ class ResidualQuantizer(nn.Module):
         for index, layer in enumerate(layers):
             flat = residual.detach().flatten(0, 1)  # (b * n, d)
             numbers = None if uniforms is None else uniforms[index]
-            chosen, codes = self._quantise(layer, flat, used[index], rng, numbers)
+            chosen, codes, everyones = self._quantise(layer, flat, used[index], rng, numbers, ranks)
             codes = codes.view_as(residual)  # (b, n, d)
             columns.append(chosen.view(latents.shape[:2]).masked_fill(~used[index], NO_CODE))
             commitments.append(F.mse_loss(residual, codes))
-            perplexities.append(layer.perplexity(chosen))
+            perplexities.append(layer.perplexity(everyones))
             passed = residual + (codes - residual).detach()  # straight through, once per layer
             total = total + torch.where(used[index], passed, 0.0)
             residual = residual - codes
@@ -137,19 +141,25 @@ class ResidualQuantizer(nn.Module):
         used: Tensor,
         rng: torch.Generator | None,
         uniforms: Tensor | None,
-    ) -> tuple[Tensor, Tensor]:
-        """Tokens ``(n,)`` of ``(n, d)`` latents and their codes ``(n, d)``, before the update they cause."""
+        ranks: Ranks,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens ``(n,)`` of ``(n, d)`` latents, their codes ``(n, d)``, and the tokens of all ranks.
+
+        The codes are those before the update that the latents of all ranks cause.
+        """
         if not self.training:
             nearest = layer.nearest(latents)
-            return nearest, layer.look_up(nearest)
+            return nearest, layer.look_up(nearest), ranks.gather(nearest)
         rng = _required(rng)
-        layer.start(latents, rng)
+        everyones = ranks.gather(latents)  # (n of all ranks, d)
+        layer.start(everyones, rng)
         if uniforms is None:
-            uniforms = torch.rand(len(latents), len(layer.codebook), generator=rng, device=rng.device)
-        chosen = layer.sample(latents, self.temperature, uniforms.to(latents))
+            uniforms = torch.rand(len(everyones), len(layer.codebook), generator=rng, device=rng.device)
+        chosen = layer.sample(latents, self.temperature, ranks.own(uniforms).to(latents))
         codes = layer.look_up(chosen)
-        layer.update(latents, chosen, rng, used)
-        return chosen, codes
+        taken = ranks.gather(chosen)
+        layer.update(everyones, taken, rng, used, ranks)
+        return chosen, codes, taken
 
     def _draw_active(self, rng: torch.Generator | None) -> Tensor:
         rng = _required(rng)

@@ -14,6 +14,7 @@ from hero_core.models.base import Batch, TrainingFacts
 from hero_core.models.dropout import Dropout
 from hero_core.models.normalisation import Normalisation
 from hero_core.models.padding import valid_mask, zero_past
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.tokenizers.codebook import NO_CODE, CodeReset
 from hero_core.models.tokenizers.convolution import Conv1d
 from hero_core.models.tokenizers.quantizer import Quantized, ResidualQuantizer
@@ -185,8 +186,8 @@ class RvqTokenizer(nn.Module):
             Scalars ``total``, ``reconstruction`` (smooth L1), ``local_positions`` (the same on these dimensions
             alone), ``commitment``, and ``perplexity``, which is no loss.
         """
-        target = self.normalisation(batch.motion)
-        output: RvqOutput = self.network(target, rng)
+        target = self.normalisation(batch.ranks.own(batch.motion))
+        output: RvqOutput = self.network(target, rng, batch.ranks)
         reconstruction = F.smooth_l1_loss(output.reconstruction, target)
         local_positions = F.smooth_l1_loss(
             output.reconstruction[..., LOCAL_POSITIONS], target[..., LOCAL_POSITIONS]
@@ -240,13 +241,15 @@ class RvqNetwork(nn.Module):
             quantize_dropout=config.quantize_dropout,
         )
 
-    def forward(self, motion: Tensor, rng: torch.Generator | None = None) -> RvqOutput:
+    def forward(self, motion: Tensor, rng: torch.Generator | None = None, ranks: Ranks = ALONE) -> RvqOutput:
         """Reconstruct ``(b, n, motion_dim)``; in training mode, needs ``rng`` and updates the codebooks.
+
+        Of several ranks, each has motions of its own; their codebooks stay the same.
 
         Raises:
             InputError: n is not a multiple of the unit length.
         """
-        quantized: Quantized = self.quantizer(self.encode_latents(motion), rng)
+        quantized: Quantized = self.quantizer(self.encode_latents(motion), rng, ranks=ranks)
         return RvqOutput(
             self.decode_latents(quantized.vectors),
             quantized.tokens,

@@ -175,3 +175,10 @@ def test_on_a_gpu_few_different_numbers_of_tokens_come_up():
     pieces = Pieces(np.arange(3), np.zeros(3, np.int64), np.array([100, 200, 40]))
     assert most_tokens(pieces, CPU) is None
     assert most_tokens(pieces, torch.device("cuda")) == 256
+
+
+def test_of_a_batch_in_shares_the_fullest_counts():
+    frames = np.array([100, 100, 600, 600, 2000, 4])
+    pieces = Pieces(np.arange(6), np.zeros(6, np.int64), frames)
+    cuda = torch.device("cuda")
+    assert [most_tokens(pieces, cuda, shares) for shares in (1, 2, 3)] == [1024, 768, 512]

@@ -23,6 +23,7 @@ from hero_core.models.generators.hero.transformer import (
     token_losses,
 )
 from hero_core.models.padding import valid_mask
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.sampling import (
     Guidance,
     Uniform,
@@ -163,7 +164,7 @@ class MaskedTransformer(nn.Module):
         condition_drop = self.config.condition_drop if self.training else 0.0
         draws = MaskingDraws.draw(tokens, self.config.codebook_size, condition_drop, rng)
         lengths = batch.lengths // FRAMES_PER_TOKEN
-        return self.likelihood(tokens, lengths, batch.video, draws, batch.most_tokens)
+        return self.likelihood(tokens, lengths, batch.video, draws, batch.most_tokens, batch.ranks)
 
     def likelihood(
         self,
@@ -172,12 +173,15 @@ class MaskedTransformer(nn.Module):
         condition: VideoFeatures,
         draws: MaskingDraws,
         most_tokens: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> dict[str, Tensor]:
-        """:meth:`losses` of base-layer ids ``(b, m)`` with these random draws."""
+        """:meth:`losses` of base-layer ids ``(b, m)`` with these random draws; computes this rank's rows."""
         inputs, targets = self.mask(tokens, token_lengths, draws)
         valid = valid_mask(token_lengths, tokens.shape[1])
-        context = self.decoder.context(condition, ~draws.drop_condition)
-        return token_losses(self.logits(inputs, valid, context, most_tokens), tokens, targets)
+        own = ranks.own
+        context = self.decoder.context(condition.map(own), ~own(draws.drop_condition))
+        logits = self.logits(own(inputs), own(valid), context, most_tokens)
+        return token_losses(logits, tokens, targets, ranks)
 
     def mask(self, tokens: Tensor, token_lengths: Tensor, draws: MaskingDraws) -> MaskedTokens:
         """Hide some tokens, their number by the cosine schedule, most behind [MASK] and some as BERT does."""

@@ -25,6 +25,7 @@ from hero_core.models.generators.hero.transformer import (
     token_losses,
 )
 from hero_core.models.padding import valid_mask
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.sampling import (
     Guidance,
     Uniform,
@@ -194,7 +195,7 @@ class ResidualTransformer(nn.Module):
         condition_drop = self.config.condition_drop if self.training else 0.0
         draws = LayerDraws.draw(len(tokens), self.config.quantizers, condition_drop, rng, tokens.device)
         lengths = batch.lengths // FRAMES_PER_TOKEN
-        return self.likelihood(tokens, lengths, batch.video, draws, batch.most_tokens)
+        return self.likelihood(tokens, lengths, batch.video, draws, batch.most_tokens, batch.ranks)
 
     def likelihood(
         self,
@@ -203,16 +204,19 @@ class ResidualTransformer(nn.Module):
         condition: VideoFeatures,
         draws: LayerDraws,
         most_tokens: int | None = None,
+        ranks: Ranks = ALONE,
     ) -> dict[str, Tensor]:
-        """:meth:`losses` of ids ``(b, m, q)`` with these random draws."""
+        """:meth:`losses` of ids ``(b, m, q)`` with these random draws; computes this rank's rows."""
         valid = valid_mask(token_lengths, tokens.shape[1])  # (b, m)
         tokens = tokens.masked_fill(~valid[..., None], self.pad_id)
-        context = self.decoder.context(condition, ~draws.drop_condition)
-        logits = self.logits(self.history(tokens, draws.layer), draws.layer, valid, context, most_tokens)
+        own = ranks.own
+        context = self.decoder.context(condition.map(own), ~own(draws.drop_condition))
+        layer = own(draws.layer)
+        logits = self.logits(self.history(own(tokens), layer), layer, own(valid), context, most_tokens)
         targets = tokens.gather(-1, draws.layer[:, None, None].expand(-1, tokens.shape[1], 1))[
             ..., 0
         ]  # (b, m)
-        return token_losses(logits, targets, valid)
+        return token_losses(logits, targets, valid, ranks)
 
     @torch.no_grad()
     def generate(

@@ -17,6 +17,7 @@ from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.dropout import Dropout
 from hero_core.models.generators.hero.intention import InteractionIntention
 from hero_core.models.padding import Packing
+from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.rotary import Rotation
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 
@@ -267,15 +268,17 @@ def require_room(config: TransformerConfig, facts: TrainingFacts, section: str) 
         )
 
 
-def token_losses(logits: Tensor, targets: Tensor, scored: Tensor) -> dict[str, Tensor]:
+def token_losses(logits: Tensor, targets: Tensor, scored: Tensor, ranks: Ranks = ALONE) -> dict[str, Tensor]:
     """Negative log-likelihood (Eq. 2) and accuracy, each a mean over the batch's ``scored`` positions.
 
     Args:
-        logits: ``(b, n, classes)``.
-        targets: ``(b, n)`` ids.
-        scored: ``(b, n)`` bool; without a single True both results are zero.
+        logits: ``(b, n, classes)``; of several ranks, of this one's rows.
+        targets: ``(b, n)`` ids, of all rows.
+        scored: ``(b, n)`` bool, of all rows; without a single True both results are zero.
+        ranks: whose mean the results are.
     """
-    count = scored.sum().clamp(min=1)
+    count = scored.sum().clamp(min=1) / ranks.world
+    targets, scored = ranks.own(targets), ranks.own(scored)
     ignored = -100
     labels = targets.masked_fill(~scored, ignored)
     summed = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=ignored, reduction="sum")
