@@ -18,9 +18,9 @@ def of(run, name="rvq", now=None):
 
 @pytest.fixture
 def killed_run(tmp_path, train_tiny):
-    """A tokenizer that saved at steps 3 and 6, logged steps 2, 4 and 6, and was killed after it."""
+    """A tokenizer that saved at steps 3 and 6, logged steps 2, 4 and 6, and was killed in step 7."""
     run = tmp_path / "run"
-    train_tiny("rvq", run, "rvq.training.steps=100", kill_at=6)
+    train_tiny("rvq", run, "rvq.training.steps=100", kill_at=7)
     return run
 
 
