@@ -162,12 +162,12 @@ def train_command(
     if unforeseen and not resume:
         _announce(whole)
     for name in earlier:
-        if parts_from and _take(name, whole, parts_from, only_same=False):
+        if parts_from and take_part(name, whole, parts_from, only_same=False):
             _say(f"{name}: taken from {parts_from}")
     for group in rounds(names, requests) if parallel else [[name] for name in names]:
         left = {name: requests[name] for name in group}
         for name in group:
-            if parts_from and _take(name, requests[name], parts_from, only_same=True):
+            if parts_from and take_part(name, requests[name], parts_from, only_same=True):
                 _say(f"{name}: taken from {parts_from}, as training here would give the same")
                 del left[name]
         if left:
@@ -243,10 +243,6 @@ def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:
     parts = [name for name in config.names if name != EVALUATOR]
     last = max((parts.index(name) for name in names if name in parts), default=0)
     return [name for name in parts[:last] if name not in names]
-
-
-def _take(name: str, request: Request, other: Path, only_same: bool) -> bool:
-    return request.ranks.on_first(lambda: take_part(name, request, other, only_same))
 
 
 def _train(requests: Mapping[str, Request], word: str, measured: bool) -> None:

@@ -132,9 +132,14 @@ def take_part(name: str, request: Request, other: Path, only_same: bool) -> bool
     mine, theirs = PartFolder(request.out, name), PartFolder(other, name)
     if mine.path.exists() or not theirs.finished or (only_same and not _would_be_the_same(theirs, request)):
         return False
+    request.ranks.wait()  # for those that still read what is written now
+    request.ranks.on_first(lambda: _copy(mine, theirs, request))
+    return True
+
+
+def _copy(mine: PartFolder, theirs: PartFolder, request: Request) -> None:
     mine.copy_from(theirs)
     _describe(request)
-    return True
 
 
 def _describe(request: Request) -> None:

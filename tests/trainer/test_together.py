@@ -18,9 +18,11 @@ from hero_core.storage import read_json, write_json
 from tests.together import together
 from tests.trainer.conftest import TINY, Trainer, after_step
 from trainer.config import load_train_config
+from trainer.data.blocks import StreamedOrder
+from trainer.folder import PartFolder
 from trainer.log import read_log
 from trainer.loop import StoppedError, reproducible, train
-from trainer.runs import check, ready
+from trainer.runs import check, ready, take_part
 from trainer.status import how_to_go_on, run_status
 
 PARTS = ("evaluator", "rvq", "masked", "residual")
@@ -66,6 +68,13 @@ def work(ranks, data, folder):
     trainer("rvq", folder / "stopped", *DROPOUT, ranks=ranks, resume=True)
     with pytest.raises(ConfigError, match=r"batches of 3 evenly; set rvq\.training\.batch_size"):
         check("rvq", trainer.request(folder / "none", "rvq.training.batch_size=3", ranks=ranks), [])
+
+    assert take_part("rvq", trainer.request(folder / "taken", *DROPOUT, ranks=ranks), folder / "whole", True)
+    assert PartFolder(folder / "taken", "rvq").finished
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.data.batches.too_large", lambda *_: not ranks.first)
+        run, _ = ready("rvq", trainer.request(folder / "none", ranks=ranks))
+        assert isinstance(run.batches.order, StreamedOrder)  # on both
 
 
 @pytest.fixture(scope="module")

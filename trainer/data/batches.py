@@ -86,13 +86,9 @@ def batches_of(
         InputError: there is nothing to learn from or to validate on.
         ConfigError: the ranks cannot share a batch evenly.
     """
-    batches = (
-        WindowBatches(name, data, config, device, streamed, ranks)
-        if trained_on == "windows"
-        else PairBatches(name, data, config, device, codes, streamed, ranks)
-    )
-    _require_even_shares(name, batches.order, ranks)
-    return batches
+    if trained_on == "windows":
+        return WindowBatches(name, data, config, device, streamed, ranks)
+    return PairBatches(name, data, config, device, codes, streamed, ranks)
 
 
 class WindowBatches:
@@ -117,6 +113,7 @@ class WindowBatches:
             self._validation, f"{data.folder}: no validation motion of {FRAMES_PER_TOKEN} frames or more"
         )
         self._batch_size = training.batch_size
+        _require_even_shares(name, self._batch_size, len(self._windows), ranks)
         self.longest_frames = _longest(self._motions, self._validation)
         self.counts = {
             "training_motions": len(self._motions),
@@ -128,7 +125,7 @@ class WindowBatches:
     @cached_property
     def order(self) -> Order:
         """Which windows make up which batch."""
-        if _streams(self._motions, _MOTIONS, self._device, self._config, self._streamed):
+        if _streams(self._motions, _MOTIONS, self._device, self._config, self._streamed, self._ranks):
             return _streamed_order(self._windows, self._motions, self._config, self._batch_size)
         return Order(self._config.seed, len(self._windows), self._batch_size)
 
@@ -186,6 +183,7 @@ class PairBatches:
         self._config, self._device, self._codes_of = config, device, codes
         self._streamed, self._ranks = streamed, ranks
         self._batch_size = training.batch_size
+        _require_even_shares(name, self._batch_size, len(self._crops), ranks)
         self.longest_frames = _longest(self._train, self._validation)
         self.counts = {
             "training_pairs": len(self._train),
@@ -198,7 +196,7 @@ class PairBatches:
     def order(self) -> Order:
         """Which pairs make up which batch."""
         contents = Contents(motions=self._codes_of is None, videos=True)  # of the shards; codes stay on disk
-        if _streams(self._train, contents, self._device, self._config, self._streamed):
+        if _streams(self._train, contents, self._device, self._config, self._streamed, self._ranks):
             return _streamed_order(self._crops, self._train, self._config, self._batch_size)
         return Order(self._config.seed, len(self._crops), self._batch_size)
 
@@ -239,12 +237,17 @@ class PairBatches:
 
 
 def _streams(
-    samples: Samples, contents: Contents, device: torch.device, config: TrainConfig, streamed: bool | None
+    samples: Samples,
+    contents: Contents,
+    device: torch.device,
+    config: TrainConfig,
+    streamed: bool | None,
+    ranks: Ranks,
 ) -> bool:
-    """Whether training samples are read shard after shard."""
+    """Whether training samples are read shard after shard; of several ranks, all do if one has to."""
     if config.reading != "auto":
         return config.reading == "streaming"
-    return too_large(samples, contents, device) if streamed is None else streamed
+    return ranks.any(too_large(samples, contents, device)) if streamed is None else streamed
 
 
 def _streamed_order(places: Places, samples: Samples, config: TrainConfig, batch_size: int) -> StreamedOrder:
@@ -285,12 +288,12 @@ def _stream(
     return read_ahead(batches()) if source.waits else batches()
 
 
-def _require_even_shares(name: str, order: Order, ranks: Ranks) -> None:
-    size = min(order.batch_size, order.samples)
+def _require_even_shares(name: str, batch_size: int, samples: int, ranks: Ranks) -> None:
+    size = min(batch_size, samples)
     if size % ranks.world:
         raise ConfigError(
             f"{ranks.world} processes cannot share batches of {size} evenly; set {name}.training.batch_size to a "
-            f"multiple of {ranks.world}, {order.samples} at most"
+            f"multiple of {ranks.world}, {samples} at most"
         )
 
 
