@@ -1,6 +1,6 @@
 """Manifests: versioned parquet tables that point into shards; ``manifests/README.md`` has the columns."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from hero_core.errors import ManifestError
 from hero_core.storage import atomic_path
 
 _SCHEMA_KEY = b"hero.schema"
+_ROWS_AT_ONCE = 512
 _REQUIRED = False  # pyarrow's word for "may not be null"
 
 
@@ -102,14 +103,29 @@ def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = No
     Raises:
         ManifestError: missing file, not parquet, or of another version.
     """
+    return list(read_rows(path, schema, columns))
+
+
+def read_rows(
+    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None
+) -> Iterator[dict[str, Any]]:
+    """As :func:`read_table`, one row after another, so that a large table is never in memory as a whole."""
     expected = (schema.metadata or {})[_SCHEMA_KEY].decode()
     if not path.is_file():
         raise ManifestError(f"{path}: no such manifest (expected a {expected} table)")
     try:
         with pq.ParquetFile(path) as file:
-            found_schema, table = file.schema_arrow, file.read(None if columns is None else list(columns))
+            _require_schema(path, file.schema_arrow, schema)
+            names = None if columns is None else list(columns)
+            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+                yield from batch.to_pylist()
+        pa.default_memory_pool().release_unused()  # that of threads would stay for good
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(f"{path}: cannot be read as parquet: {error}") from None
+
+
+def _require_schema(path: Path, found_schema: pa.Schema, schema: pa.Schema) -> None:
+    expected = (schema.metadata or {})[_SCHEMA_KEY].decode()
     found = (found_schema.metadata or {}).get(_SCHEMA_KEY, b"no schema name").decode()
     if found != expected:
         raise ManifestError(
@@ -118,4 +134,3 @@ def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = No
         )
     if not found_schema.equals(schema):
         raise ManifestError(f"{path}: columns differ from {expected!r}; the file was edited or is damaged")
-    return table.to_pylist()

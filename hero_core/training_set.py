@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby, tee
 from pathlib import Path
+from sys import intern
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
@@ -26,7 +27,7 @@ from numpy.typing import NDArray
 from hero_core.config import parse_config
 from hero_core.errors import InputError, ManifestError, ShardError
 from hero_core.fingerprint import FeatureIdentity
-from hero_core.manifest import PAIRS, read_table, write_table
+from hero_core.manifest import PAIRS, read_rows, write_table
 from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
 from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.records import SPLITS, FeatureRecord, MotionRecord, Pair, Split, Truth
@@ -45,6 +46,9 @@ Selection = Literal["validation", "official-test"]
 SAMPLES_KEPT, BYTES_KEPT = 4096, 256 << 20
 """What stays in memory once read. Samples of a tar are views of its memory map and cost next to nothing; the bytes are
 those of HDF5 shards, and of values that are stored in half precision."""
+
+_REPEATED = ("split", "broad", "subcategory", "shard", "shard_sha256")
+"""Columns with few different values, of which the rows of a set share one copy."""
 
 _ANEW = "make it anew with hero-pipeline build-pairs"
 
@@ -72,7 +76,7 @@ class PairRow:
         Raises:
             ManifestError: an impossible value, with ``path`` where it stands.
         """
-        columns = dict(values)
+        columns = {**values, **{name: intern(values[name]) for name in _REPEATED}}
         shard, sha256 = columns.pop("shard"), columns.pop("shard_sha256")
         reaction, side, onset = (
             columns.pop(f"truth_{name}") for name in ("reaction", "side", "onset_seconds")
@@ -253,7 +257,7 @@ class TrainingSet:
                 "make it anew: hero-pipeline extract, then hero-pipeline build-pairs, into other folders"
             )
         manifest = folder / PAIRS_FILE
-        self.rows = tuple(PairRow.of(values, manifest) for values in read_table(manifest, PAIRS))
+        self.rows = tuple(PairRow.of(values, manifest) for values in read_rows(manifest, PAIRS))
         """Every row; what is in the shards of the test split is for :meth:`held_out` alone to read."""
 
     @property

@@ -18,7 +18,6 @@ from hero_core.errors import InputError, ShardError
 from hero_core.shards.record import ArrayRecord
 from hero_core.storage import atomic_path
 
-_READ_BYTES = 1 << 18
 _UNREADABLE = (OSError, ValueError, tarfile.TarError)
 
 
@@ -99,7 +98,7 @@ class TarShardReader:
     def _passing(self) -> Iterator[tuple[str, dict[str, bytes]]]:
         """The members of every record, as they come in the file."""
         try:
-            with tarfile.open(self._path, mode="r|", bufsize=_READ_BYTES) as tar:
+            with tarfile.open(self._path, mode="r|") as tar:
                 for key, members in groupby(tar, lambda member: member.name.partition(".")[0]):
                     yield key, {member.name.partition(".")[2]: _content(tar, member) for member in members}
         except _UNREADABLE as error:
