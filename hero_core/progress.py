@@ -22,7 +22,8 @@ def silent(done: int, total: int, note: str = "") -> None:
 class Pace:
     """How fast work goes, from what it reports: every thing on its own, several at a time, or in bursts.
 
-    What was done before the first report, by an earlier run, does not count.
+    What was done before the first report, by an earlier run, does not count. Where less is done than before, something
+    else has begun, and everything starts anew.
     """
 
     RECENT_SECONDS = 10.0
@@ -36,6 +37,9 @@ class Pace:
     def report(self, done: int) -> None:
         """So much is done now."""
         now = self._clock()
+        if self._recent and done < self._recent[-1][1]:
+            self._first = None
+            self._recent.clear()
         self._first = self._first or (now, done)
         if not self._recent or now - self._recent[-1][0] >= self.APART_SECONDS:
             self._recent.append((now, done))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from hero_core.models.base import Batch, VideoFeatures
+from hero_core.models.recorder import CudaRecorder, Recorder
 from trainer.config import TrainingConfig
 from trainer.schedules import learning_rate
 from trainer.state import TrainingState
@@ -120,52 +121,6 @@ class EagerStep:
         self._broken.copy_(torch.maximum(self._broken, (~stacked.isfinite()).any()))
         self.state.optimizer.step()
         return stacked
-
-
-class Recorder(Protocol):
-    """Records what is done on a device, so that doing it again costs one call."""
-
-    def unrecorded(self, function: Callable[[], Tensor]) -> Tensor:
-        """Do something of what is to be recorded later; sets up what cannot be set up in a recording."""
-        ...
-
-    def record(self, function: Callable[[], Tensor], rng: torch.Generator) -> Callable[[], Tensor]:
-        """What does again, on the same memory, what the function does; nothing is done yet.
-
-        Args:
-            function: of operations on the device alone.
-            rng: that it draws from, besides the global generator.
-        """
-        ...
-
-
-class CudaRecorder:
-    """Records CUDA graphs, which share their memory: only one plays at a time."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def unrecorded(self, function: Callable[[], Tensor]) -> Tensor:
-        """See :class:`Recorder`."""
-        self._stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(self._stream):
-            values = function()
-        torch.cuda.current_stream().wait_stream(self._stream)
-        return values
-
-    def record(self, function: Callable[[], Tensor], rng: torch.Generator) -> Callable[[], Tensor]:
-        """See :class:`Recorder`."""
-        graph = torch.cuda.CUDAGraph()
-        graph.register_generator_state(rng)
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
-            values = function()
-
-        def play() -> Tensor:
-            graph.replay()
-            return values.clone()
-
-        return play
 
 
 class RecordedStep:

@@ -92,6 +92,30 @@ def uniform_from(rng: torch.Generator, device: torch.device) -> Uniform:
     return uniform
 
 
+def uniform_ahead(
+    rng: torch.Generator, times: int, shape: Sequence[int], size: int, device: torch.device
+) -> Tensor:
+    """What so many calls of :func:`uniform_from` would give, drawn at once to be sent to ``device`` at once.
+
+    Args:
+        rng: on a CPU, or on the device.
+        times: how often is drawn.
+        shape: ``(b, m, classes)`` of each draw.
+        size: room for positions, m or more.
+        device: where the numbers will be used.
+
+    Returns:
+        ``(times, b, size, classes)`` on the generator's device, behind position m of any values; in pinned memory
+        where that makes sending them faster.
+    """
+    batch, drawn, classes = shape
+    pinned = rng.device.type == "cpu" and device.type == "cuda"
+    numbers = torch.empty(times, batch, size, classes, device=rng.device, pin_memory=pinned)
+    for each in numbers:
+        each[:, :drawn].uniform_(generator=rng)  # in the order of the positions
+    return numbers
+
+
 @contextmanager
 def generating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode without gradients; afterwards every part is back in the mode it was in."""

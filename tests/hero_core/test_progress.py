@@ -84,3 +84,11 @@ def test_a_note_is_items_by_name_or_prose():
     assert items("loading the run, then 3 more") == {"": "loading the run, then 3 more"}
     assert items("") == {}
     assert items("612") == {"": "612"}
+
+
+def test_where_other_work_begins_the_pace_does_too(clock):
+    pace = Pace(clock)
+    run(pace, clock, [(0.5, done) for done in range(0, 50_000, 1000)])
+    run(pace, clock, [(5.0, 0), (5.0, 10), (5.0, 20)])
+    assert pace.per_second() == pytest.approx(2.0)
+    assert pace.seconds() == pytest.approx(10.0)

@@ -8,11 +8,12 @@ import torch.distributed as dist
 from hero_core.models.base import Batch, VideoFeatures
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.ranks import ALONE, Ranks
+from hero_core.models.recorder import CudaRecorder
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
 from trainer.config import TrainingConfig
 from trainer.schedules import learning_rate
 from trainer.state import TrainingState
-from trainer.steps import STEPS_BEFORE_RECORDING, CudaRecorder, EagerStep, RecordedStep, optimizer_of, step_of
+from trainer.steps import STEPS_BEFORE_RECORDING, EagerStep, RecordedStep, optimizer_of, step_of
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 TRAINING = TrainingConfig(lr=1e-3, warmup_steps=3, milestones=(6,), gradient_clip=1.0)

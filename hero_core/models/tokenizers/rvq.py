@@ -1,6 +1,6 @@
 """The motion tokenizer: convolutions around residual vector quantisation (paper, section 3.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
@@ -172,6 +172,20 @@ class RvqTokenizer(nn.Module):
         motion = self.normalisation.inverse(self.network.decode(tokens))
         return motion if lengths is None else zero_past(motion, lengths)
 
+    @torch.no_grad()
+    def decode_each(self, tokens: Tensor, token_lengths: Tensor) -> Tensor:
+        """Motions of tokens ``(b, m, c)``, each as if :meth:`decode` had it alone, without padding.
+
+        Args:
+            tokens: of any values past each length.
+            token_lengths: ``(b,)``.
+
+        Returns:
+            ``(b, m * unit_length, motion_dim)`` HumanML3D units, zero past each length.
+        """
+        motion = self.normalisation.inverse(self.network.decode(tokens, token_lengths))
+        return zero_past(motion, token_lengths * self.unit_length)
+
     def losses(self, batch: Batch, rng: torch.Generator | None = None) -> dict[str, Tensor]:
         """The terms of Eq. 1, on motions without padding.
 
@@ -265,13 +279,13 @@ class RvqNetwork(nn.Module):
         """
         return self.quantizer.encode(self.encode_latents(motion))
 
-    def decode(self, tokens: Tensor) -> Tensor:
+    def decode(self, tokens: Tensor, token_lengths: Tensor | None = None) -> Tensor:
         """Motion of tokens, ``(b, m, c)`` -> ``(b, m * unit_length, motion_dim)``.
 
         Columns beyond c and tokens of ``-1`` add nothing. A zero latent is not zero motion, and reaches its
-        neighbours through the convolutions.
+        neighbours through the convolutions, unless it lies past one of the ``token_lengths`` ``(b,)``.
         """
-        return self.decode_latents(self.quantizer.look_up(tokens).sum(-2))
+        return self.decode_latents(self.quantizer.look_up(tokens).sum(-2), token_lengths)
 
     def encode_latents(self, motion: Tensor) -> Tensor:
         """``(b, n, motion_dim)`` -> ``(b, n / unit_length, code_dim)``, before quantisation."""
@@ -281,9 +295,9 @@ class RvqNetwork(nn.Module):
         latents: Tensor = self.encoder(motion.transpose(0, 1))  # (m, b, code_dim)
         return latents.transpose(0, 1).contiguous()
 
-    def decode_latents(self, latents: Tensor) -> Tensor:
-        """``(b, m, code_dim)`` -> ``(b, m * unit_length, motion_dim)``."""
-        motion: Tensor = self.decoder(latents.transpose(0, 1))  # (n, b, motion_dim)
+    def decode_latents(self, latents: Tensor, token_lengths: Tensor | None = None) -> Tensor:
+        """``(b, m, code_dim)`` -> ``(b, m * unit_length, motion_dim)``; see :meth:`decode`."""
+        motion: Tensor = self.decoder(latents.transpose(0, 1), token_lengths)  # (n, b, motion_dim)
         return motion.transpose(0, 1).contiguous()
 
 
@@ -331,10 +345,33 @@ class MotionDecoder(nn.Module):
             Conv1d(config.width, config.motion_dim, 3, padding=1),
         )
 
-    def forward(self, latents: Tensor) -> Tensor:
-        """Decode."""
-        motion: Tensor = self.model(latents)
-        return motion
+    def forward(self, latents: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Decode; with ``lengths`` ``(b,)`` in latents, nothing past a motion's length reaches its frames.
+
+        A convolution alone sees zeros past a motion's end, so zeros stand there again after every layer.
+        """
+        if lengths is None:
+            motion: Tensor = self.model(latents)
+            return motion
+        hidden = _zero_past(latents, lengths)
+        for layer in self._layers():
+            hidden = layer(hidden)
+            if isinstance(layer, Twice):
+                lengths = 2 * lengths
+            elif isinstance(layer, Conv1d | ResidualBlock):  # the others leave zeros zero
+                hidden = _zero_past(hidden, lengths)
+        return hidden
+
+    def _layers(self) -> Iterator[nn.Module]:
+        for layer in self.model:
+            for inner in layer if isinstance(layer, nn.Sequential) else [layer]:
+                yield from inner.model if isinstance(inner, ResidualBlocks) else [inner]
+
+
+def _zero_past(hidden: Tensor, lengths: Tensor) -> Tensor:
+    """``(n, b, c)`` with zeros past each of the lengths ``(b,)``."""
+    valid = valid_mask(lengths, hidden.shape[0]).T  # (n, b)
+    return hidden * valid[..., None]
 
 
 class Twice(nn.Module):

@@ -12,6 +12,7 @@ from hero_core.models.sampling import (
     keep_likeliest,
     lowest_ranks,
     sample_tokens,
+    uniform_ahead,
     uniform_from,
 )
 
@@ -96,3 +97,18 @@ def test_generating_restores_every_part() -> None:
         assert not torch.is_grad_enabled()
     assert torch.is_grad_enabled()
     assert [module.training for module in (model, model[0], model[1])] == [True, True, False]
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_draws_made_ahead_are_those_of_one_call_after_another(size: int) -> None:
+    rng, ahead = (torch.Generator().manual_seed(4) for _ in range(2))
+    one, other = (2, 3, 8), (2, 3, 9)  # (b, m, classes) of the two transformers
+    uniform = uniform_from(rng, torch.device("cpu"))
+    expected = [
+        torch.stack([uniform(shape) for _ in range(times)]) for times, shape in ((4, one), (2, other))
+    ]
+    for times, numbers in ((4, expected[0]), (2, expected[1])):
+        drawn = uniform_ahead(ahead, times, numbers.shape[1:], size, torch.device("cpu"))
+        assert drawn.shape == (times, 2, size, numbers.shape[-1])
+        assert torch.equal(drawn[:, :, :3], numbers)
+    assert torch.equal(rng.get_state(), ahead.get_state())

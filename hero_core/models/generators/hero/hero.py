@@ -5,7 +5,6 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
@@ -13,8 +12,12 @@ from hero_core.models.base import VideoFeatures, register
 from hero_core.models.generators.hero.masked import MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
-from hero_core.models.sampling import generating, uniform_from
+from hero_core.models.recorder import Recordings, recordings_on
+from hero_core.models.sampling import generating, uniform_ahead
 from hero_core.models.tokenizers.rvq import RvqTokenizer
+
+TOKENS_OF_ROOM = 8
+"""A recording has room for a whole multiple of so many tokens."""
 
 
 @register
@@ -44,6 +47,7 @@ class Hero(nn.Module):
         self.tokenizer, self.masked = parts["rvq"], parts["masked"]
         self.residual = parts.get("residual")
         self.sampling = sampling or HeroSampling()
+        self._recordings: dict[torch.device, Recordings | None] = {}
         configs = {name: part.config for name, part in parts.items()}
         for name in ("codebook_size", "quantizers", "feature_dim"):
             sizes = {part: getattr(config, name) for part, config in configs.items() if hasattr(config, name)}
@@ -77,43 +81,84 @@ class Hero(nn.Module):
         Raises:
             InputError: not one length for each clip, or one shorter than a token or longer than ``max_length``.
         """
-        self._check_lengths(condition, lengths)
-        device = condition.frames.device
-        token_lengths = lengths.to(device) // self.tokenizer.unit_length
-        uniform = uniform_from(rng, device)
+        token_lengths = self._token_lengths(condition, lengths)
+        device, size = condition.frames.device, max(token_lengths)
+        recordings = self._recordings_on(device)
+        room = size if recordings is None else self._room(size)
+        inputs = (
+            *condition,
+            torch.tensor(token_lengths, device=device),
+            *self._numbers(rng, len(token_lengths), size, room, device),
+        )
         with generating(self):
-            tokens = self.masked.generate(condition, token_lengths, uniform, self.sampling)[
-                ..., None
-            ]  # (b, m, 1)
-            if self.residual is not None:
-                tokens = self.residual.generate(
-                    tokens[..., 0], condition, token_lengths, uniform, self.sampling
-                )  # (b, m, q)
-            if self.sampling.decode_padded:
-                return self.tokenizer.decode(tokens)
-            return self._decode_each_length(tokens, token_lengths)
+            if recordings is None:
+                motion = self._react(*(each.to(device) for each in inputs))
+            else:
+                weights = tuple(tensor.data_ptr() for tensor in (*self.parameters(), *self.buffers()))
+                motion = recordings(self._react, inputs, (self.sampling, weights))
+        return motion[:, : size * self.tokenizer.unit_length]
 
     @torch.no_grad()
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """Motions ``(b, n, 263)`` through the tokenizer and back, zero past each length."""
         return self.tokenizer.decode(self.tokenizer.encode(motion, lengths), lengths)
 
-    def _decode_each_length(self, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-        # padding would reach a motion's last frames through the decoder's convolutions
-        motions: dict[int, Tensor] = {}
-        for length in sorted(set(token_lengths.tolist())):
-            rows = (token_lengths == length).nonzero()[:, 0]
-            motions |= zip(rows.tolist(), self.tokenizer.decode(tokens[rows, :length]), strict=True)
-        return pad_sequence([motions[row] for row in range(len(tokens))], batch_first=True)  # (b, n, 263)
+    def _recordings_on(self, device: torch.device) -> Recordings | None:
+        if torch.is_autocast_enabled(device.type):  # its copies of the weights would not outlive it
+            return None
+        if device not in self._recordings:
+            self._recordings[device] = recordings_on(device)
+        return self._recordings[device]
 
-    def _check_lengths(self, condition: VideoFeatures, lengths: Tensor) -> None:
+    def _room(self, size: int) -> int:
+        """Positions of a recording for ``size`` tokens: more than needed, so that a few recordings do for all."""
+        if self.sampling.decode_padded:  # the motions would feel it
+            return size
+        return min(-(-size // TOKENS_OF_ROOM) * TOKENS_OF_ROOM, self.max_length // self.tokenizer.unit_length)
+
+    def _numbers(
+        self, rng: torch.Generator, batch: int, size: int, room: int, device: torch.device
+    ) -> list[Tensor]:
+        """Uniform numbers for the base tokens ``(steps, b, room, classes)``, and for the finer ones."""
+        transformers = (self.masked, self.residual) if self.residual else (self.masked,)
+        draws = [each.draws(self.sampling) for each in transformers]
+        return [uniform_ahead(rng, times, (batch, size, classes), room, device) for times, classes in draws]
+
+    def _react(
+        self,
+        frames: Tensor,
+        global_feature: Tensor,
+        times: Tensor,
+        token_lengths: Tensor,
+        base_numbers: Tensor,
+        finer_numbers: Tensor | None = None,
+    ) -> Tensor:
+        """Motions ``(b, n, 263)`` of these uniform numbers; n is what those have room for."""
+        condition = VideoFeatures(frames, global_feature, times)
+        base, room = iter(base_numbers), base_numbers.shape[2]
+        tokens = self.masked.generate(
+            condition, token_lengths, lambda _: next(base), self.sampling, room
+        )  # (b, m)
+        tokens = tokens[..., None]  # (b, m, 1)
+        if self.residual is not None and finer_numbers is not None:
+            finer = iter(finer_numbers)
+            tokens = self.residual.generate(
+                tokens[..., 0], condition, token_lengths, lambda _: next(finer), self.sampling
+            )  # (b, m, q)
+        if self.sampling.decode_padded:
+            return self.tokenizer.decode(tokens)
+        return self.tokenizer.decode_each(tokens, token_lengths)
+
+    def _token_lengths(self, condition: VideoFeatures, lengths: Tensor) -> list[int]:
         if lengths.shape != condition.frames.shape[:1] or not len(lengths):
             raise InputError(
                 f"{len(condition.frames)} videos need as many lengths, found the shape {tuple(lengths.shape)}"
             )
         unit = self.tokenizer.unit_length
-        for length in (int(lengths.min()), int(lengths.max())):
+        frames: list[int] = lengths.tolist()
+        for length in (min(frames), max(frames)):
             if not unit <= length <= self.max_length:
                 raise InputError(
                     f"a reaction of {length} frames cannot be generated: ask for {unit} to {self.max_length} frames"
                 )
+        return [each // unit for each in frames]

@@ -199,11 +199,20 @@ class MaskedTransformer(nn.Module):
         inputs = inputs.masked_fill(targets & ~draws.use_random & draws.use_mask, self.mask_id)
         return MaskedTokens(inputs, targets)
 
+    def draws(self, settings: HeroSampling) -> tuple[int, int]:
+        """How often :meth:`generate` draws, and how many numbers for each position."""
+        return settings.steps, self.config.codebook_size
+
     @torch.no_grad()
     def generate(
-        self, condition: VideoFeatures, token_lengths: Tensor, uniform: Uniform, settings: HeroSampling
+        self,
+        condition: VideoFeatures,
+        token_lengths: Tensor,
+        uniform: Uniform,
+        settings: HeroSampling,
+        size: int | None = None,
     ) -> Tensor:
-        """Base-layer tokens for videos: ``(b, max(token_lengths))`` ids, -1 past each length.
+        """Base-layer tokens for videos: ``(b, m)`` ids, -1 past each length; m is ``size``, or the longest length.
 
         Each step takes ``(b, m, codebook_size)`` uniform numbers.
 
@@ -211,8 +220,8 @@ class MaskedTransformer(nn.Module):
         of those predictions are masked again, ever fewer. A token that was kept once stays.
         """
         guidance = Guidance(settings.guidance_scale)
-        valid = valid_mask(token_lengths, int(token_lengths.max()))  # (b, m)
-        tokens = torch.where(valid, self.mask_id, self.pad_id)
+        valid = valid_mask(token_lengths, int(token_lengths.max()) if size is None else size)  # (b, m)
+        tokens = torch.full_like(valid, self.pad_id, dtype=torch.int64).masked_fill(valid, self.mask_id)
         scores = torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, torch.inf)
         with generating(self):
             context = self.decoder.context(*guidance.condition(condition))

@@ -160,14 +160,27 @@ class ResidualTransformer(nn.Module):
         Returns:
             ``(b, m, codebook_size + 1)``, without meaning in the padding; the last class is [PAD].
         """
-        one_hot = F.one_hot(layer, self.config.quantizers).to(history.dtype)  # (b, q)
-        layer_token = self.layer_embedding(one_hot)[:, None]  # (b, 1, latent)
-        prefix = torch.cat([context.token, layer_token], dim=1)  # (b, 2, latent)
-        hidden = self.head(self.decoder(history, valid, prefix, context, most_valid))  # (b, m, code_dim)
-        logits: Tensor = hidden @ self.tables.predict[layer - 1].mT  # (b, m, classes)
+        hidden = self._hidden(history, layer, valid, context, most_valid)  # (b, m, code_dim)
+        logits = hidden @ self.tables.predict[layer - 1].mT  # (b, m, classes)
         if self.tables.bias is not None:
             logits = logits + self.tables.bias[layer - 1][:, None]
         return logits
+
+    def logits_of_layer(self, history: Tensor, number: int, valid: Tensor, context: Context) -> Tensor:
+        """:meth:`logits` of the same layer for all samples, whose table then need not be copied for each."""
+        layer = torch.full((len(history),), number, device=history.device)
+        hidden = self._hidden(history, layer, valid, context)  # (b, m, code_dim)
+        bias = None if self.tables.bias is None else self.tables.bias[number - 1]
+        return F.linear(hidden, self.tables.predict[number - 1], bias)  # (b, m, classes)
+
+    def _hidden(
+        self, history: Tensor, layer: Tensor, valid: Tensor, context: Context, most_valid: int | None = None
+    ) -> Tensor:
+        one_hot = F.one_hot(layer, self.config.quantizers).to(history.dtype)  # (b, q)
+        layer_token = self.layer_embedding(one_hot)[:, None]  # (b, 1, latent)
+        prefix = torch.cat([context.token, layer_token], dim=1)  # (b, 2, latent)
+        hidden: Tensor = self.head(self.decoder(history, valid, prefix, context, most_valid))
+        return hidden  # (b, m, code_dim)
 
     def history(self, tokens: Tensor, layer: Tensor) -> Tensor:
         """Summed embeddings ``(b, m, code_dim)`` of the layers below ``layer`` ``(b,)``.
@@ -218,6 +231,13 @@ class ResidualTransformer(nn.Module):
         ]  # (b, m)
         return token_losses(logits, targets, valid, ranks)
 
+    def draws(self, settings: HeroSampling) -> tuple[int, int]:
+        """How often :meth:`generate` draws, and how many numbers for each position."""
+        layers = self.config.quantizers - 1
+        if settings.residual_layers is not None:
+            layers = min(layers, settings.residual_layers)
+        return layers, self.config.codebook_size + 1
+
     @torch.no_grad()
     def generate(
         self,
@@ -234,9 +254,7 @@ class ResidualTransformer(nn.Module):
         """
         guidance = Guidance(settings.residual_guidance_scale)
         valid = valid_mask(token_lengths, base.shape[1])  # (b, m)
-        layers = self.config.quantizers - 1
-        if settings.residual_layers is not None:
-            layers = min(layers, settings.residual_layers)
+        layers, _ = self.draws(settings)
         columns = [base.masked_fill(~valid, self.pad_id)]
         with generating(self):
             context = self.decoder.context(*guidance.condition(condition))
@@ -245,11 +263,10 @@ class ResidualTransformer(nn.Module):
                 history = history + F.embedding(
                     columns[-1], self.tables.embed[number - 1]
                 )  # (b, m, code_dim)
-                layer = torch.full((guidance.copies * len(base),), number, device=base.device)
-                logits = self.logits(guidance.rows(history), layer, guidance.rows(valid), context)
+                logits = self.logits_of_layer(guidance.rows(history), number, guidance.rows(valid), context)
                 logits = guidance.combine(logits)  # (b, m, classes)
                 if not self.config.allow_pad_class:
-                    logits[..., self.pad_id] = -torch.inf
+                    logits[..., self.pad_id].fill_(-torch.inf)
                 drawn = sample_tokens(
                     logits, uniform(logits.shape), settings.residual_temperature, settings.top_k_ratio
                 )

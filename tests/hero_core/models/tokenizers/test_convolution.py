@@ -58,6 +58,15 @@ def test_outputs_and_gradients_are_pytorchs(seed: int) -> None:
     )
 
 
+@pytest.mark.parametrize("seed", range(30))
+@torch.no_grad()
+def test_so_are_outputs_without_gradients(seed: int) -> None:
+    case = _case(seed)  # some of so few frames that there are more channels
+    torch.testing.assert_close(
+        case.layer(case.motion()), _reference(case.layer, case.motion()), rtol=1e-12, atol=1e-12
+    )
+
+
 @pytest.mark.parametrize("dilation", [1, 3, 9])
 def test_single_precision_differs_by_rounding_only(dilation: int) -> None:
     torch.manual_seed(0)

@@ -81,6 +81,23 @@ def test_decoding_gives_back_units_and_zeroes_the_tail(tokenizer: RvqTokenizer) 
     assert (official[1, 12:] != 0).any()
 
 
+def test_motions_of_a_batch_are_decoded_as_if_alone() -> None:
+    torch.manual_seed(1)
+    tokenizer = RvqTokenizer(SMALL.model_copy(update={"depth": 3})).eval()  # dilations reach past every end
+    for layer in tokenizer.network.quantizer.codebooks:
+        torch.nn.init.normal_(layer.codebook)
+    tokens = torch.randint(SMALL.codebook_size, (5, 30, 3), generator=_rng())  # past the lengths too
+    lengths = torch.tensor([30, 1, 17, 2, 29])
+    motion = tokenizer.decode_each(tokens, lengths)
+    assert motion.shape == (5, 120, DIM)
+    for row, length in enumerate(lengths.tolist()):
+        alone = tokenizer.decode(tokens[row : row + 1, :length])[0]
+        torch.testing.assert_close(motion[row, : 4 * length], alone, atol=1e-5, rtol=0)
+        assert not motion[row, 4 * length :].any()
+    padded = tokenizer.decode(tokens, 4 * lengths)
+    assert (padded - motion).abs().max() > 1e-2  # the padding does reach the last frames otherwise
+
+
 def test_a_length_that_is_no_multiple_of_the_unit_is_refused(tokenizer: RvqTokenizer) -> None:
     with pytest.raises(InputError, match="23 frames"):
         tokenizer.encode(_motion(frames=23), torch.tensor([23, 23, 23]))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,8 @@ from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransfor
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
 from hero_core.models.generators.hero.transformer import TransformerConfig
+from hero_core.models.recorder import Recordings
+from hero_core.models.sampling import uniform_from
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
 from hero_core.motion.statistics import MotionStatistics
 
@@ -151,6 +155,63 @@ def test_generation_leaves_the_mode_and_gradients_as_they_were() -> None:
     assert not motion.requires_grad
     assert hero.masked.training
     assert not hero.tokenizer.training
+
+
+LENGTHS = ([40, 12], [36, 33], [8, 28], [100, 40], [200, 4], [180, 199], [40, 12, 8], [43, 4], [24, 24, 9])
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@pytest.mark.parametrize("layers", [None, 0, 1])
+def test_recorded_reactions_are_those_that_were_not_recorded(
+    replays: Any, padded: bool, layers: int | None
+) -> None:
+    sampling = HeroSampling(steps=4, decode_padded=padded, residual_layers=layers)
+    plain, recorded, cpu = make_hero(sampling), make_hero(sampling), torch.device("cpu")
+    recorded._recordings[cpu] = Recordings(replays, cpu)
+    for seed, lengths in enumerate(LENGTHS):
+        expected, found = generate(plain, lengths, seed), generate(recorded, lengths, seed)
+        assert found.shape == expected.shape
+        torch.testing.assert_close(
+            found, expected, atol=1e-5, rtol=1e-5
+        )  # other tokens would differ by far more
+    # Two clips have room for 16 tokens three times, and twice for the most. Motions that are decoded with their padding
+    # have just the room that they need: only that for 10 tokens comes up twice.
+    assert replays.recordings == (1 if padded else 2)
+
+
+def test_a_recording_is_bound_to_where_the_weights_are(replays: Any) -> None:
+    hero, cpu = make_hero(), torch.device("cpu")
+    hero._recordings[cpu] = Recordings(replays, cpu)
+    for _ in range(3):
+        generate(hero, [40, 12])
+    assert replays.recordings == 1
+    hero.masked.head[-1].bias.data = hero.masked.head[-1].bias.data.clone()
+    for _ in range(2):
+        generate(hero, [40, 12])
+    assert replays.recordings == 2
+
+
+def test_draws_are_made_one_after_another_whatever_the_room() -> None:
+    """As by one call of the generator for every step of either transformer."""
+    hero, rng, again = make_hero(), torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
+    condition, lengths = video(2), torch.tensor([5, 3])
+    motion = hero.generate(condition, 4 * lengths, rng)
+    uniform = uniform_from(again, torch.device("cpu"))
+    base = hero.masked.generate(condition, lengths, uniform, hero.sampling)
+    tokens = hero.residual.generate(base, condition, lengths, uniform, hero.sampling)
+    torch.testing.assert_close(motion, hero.tokenizer.decode_each(tokens, lengths))
+    assert torch.equal(rng.get_state(), again.get_state())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_gpu_plays_back_the_reactions_it_would_have_given() -> None:
+    hero = make_hero().cuda()
+    for seed, lengths in enumerate(LENGTHS * 3):
+        expected = generate(make_hero(), lengths, seed)
+        condition = VideoFeatures(*(x.cuda() for x in video(len(lengths))))
+        rng = torch.Generator().manual_seed(seed)
+        found = hero.generate(condition, torch.tensor(lengths).cuda(), rng)
+        torch.testing.assert_close(found.cpu(), expected, atol=1e-3, rtol=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
