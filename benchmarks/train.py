@@ -212,7 +212,7 @@ def encoder_seconds(device: torch.device) -> float:
     """The frozen video encoder on a batch of 64 clips whose pictures are there already."""
     clips = CLIPS_ENCODED[device.type]
     config = TcClipConfig()
-    tower = TcClip(config).eval().to(device)
+    tower = TcClip(config).initialise(torch.Generator().manual_seed(0)).eval().to(device)
     video = torch.randn(clips, SAMPLED_FRAMES, 3, config.image_size, config.image_size, device=device)
     with torch.no_grad():
         assert tower(video).shape[-1] == FEATURE_DIM
