@@ -1,6 +1,6 @@
 """How much memory reading takes, of a training set of ViMo's size and of one ten times as large.
 
-    python -m benchmarks.streaming FOLDER [--pairs 2800] [--times 10] [--buffer 1400] [--format tar] [--ways streaming]
+    python -m benchmarks.streaming FOLDER [--pairs 2800] [--times 10] [--buffer 700] [--format tar] [--ways streaming]
 
 Writes both sets into FOLDER, where they are not there yet, and reads one epoch of each in every way, in a process of
 its own: pairs of a video and a motion, and windows of 64 frames. Of files that are mapped, those pages count that are
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--buffer", type=int, default=PAIRS // 2)
+    parser.add_argument("--buffer", type=int, default=PAIRS // 4)
     parser.add_argument("--format", choices=SHARD_FORMATS, default="tar")
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument(

@@ -109,7 +109,7 @@ class Truth:
         return self.onset_seconds > 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """A video and a reaction that fits it, many-to-many; or, without a video, a motion to learn motions from.
 

@@ -12,7 +12,7 @@ Nothing is loaded whole; shards open on first use. They may lie elsewhere than t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby, tee
 from pathlib import Path
@@ -53,9 +53,9 @@ _REPEATED = ("split", "broad", "subcategory", "shard", "shard_sha256")
 _ANEW = "make it anew with hero-pipeline build-pairs"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PairRow:
-    """One row of the manifest: a pair, and the shard that holds its sample."""
+    """One row of the manifest: a pair, and the shard that holds its sample. All are in memory, so they are small."""
 
     pair: Pair
     shard: str
@@ -63,7 +63,7 @@ class PairRow:
 
     def values(self) -> dict[str, Any]:
         """The row as columns."""
-        columns = dict(vars(self.pair))
+        columns = {field.name: getattr(self.pair, field.name) for field in fields(self.pair)}
         truth: Truth | None = columns.pop("truth")
         if truth is not None:
             columns |= {f"truth_{name}": value for name, value in vars(truth).items()}

@@ -133,6 +133,10 @@ class WindowBatches:
     def _source(self) -> Source:
         return _source(self._motions, _MOTIONS, self._device, self._config, self.order)
 
+    @cached_property
+    def _validation_source(self) -> Source:
+        return open_source(self._validation, _MOTIONS, self._device, self._config.reading)
+
     @property
     def reading(self) -> str:
         """How batches are read, for people."""
@@ -146,13 +150,12 @@ class WindowBatches:
 
     def validation(self) -> Iterator[tuple[int, Batch]]:
         """Motions of one length at a time, so that none is padded."""
-        source = open_source(self._validation, _MOTIONS, self._device, self._config.reading)
         lengths = _lengths(self._validation)
         frames = whole_motions(np.arange(len(lengths)), lengths).frames
         for length in np.unique(frames).tolist():
             for motions in _groups(np.flatnonzero(frames == length), self._batch_size):
                 pieces = whole_motions(motions, lengths[motions])
-                yield length * len(motions), source.batch(pieces, length)
+                yield length * len(motions), self._validation_source.batch(pieces, length)
 
 
 class PairBatches:

@@ -71,7 +71,7 @@ def too_large(samples: Samples, contents: Contents, device: torch.device) -> boo
     size = _bytes(samples, contents)
     if size <= SHARE_OF_MEMORY * _free_memory(device):
         return False
-    return samples.remote or size > _available_memory()
+    return samples.remote or size > _free_memory(torch.device("cpu"))
 
 
 class Mapped:
@@ -277,16 +277,10 @@ def _bytes(samples: Samples, contents: Contents) -> int:
 
 
 def _free_memory(device: torch.device) -> int:
+    """In bytes; of a computer's, also what the operating system has of files and would let go of."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _available_memory() -> int:
-    """Of the computer: what is free, and what the operating system has of files and would let go of."""
     facts = Path("/proc/meminfo")
-    if facts.is_file():
-        for line in facts.read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return _free_memory(torch.device("cpu"))
+    lines = facts.read_text(encoding="ascii").splitlines() if facts.is_file() else []
+    available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
+    return available[0] if available else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -9,7 +9,7 @@ from hero_core.training_set import TrainingSet
 from tests.trainer.data.test_codes import Sums, made
 from trainer.data.batches import PairBatches, WindowBatches
 from trainer.data.draws import Pieces
-from trainer.data.sources import Contents, most_tokens, open_source
+from trainer.data.sources import Contents, Mapped, Resident, Streaming, most_tokens, open_source
 
 CPU = torch.device("cpu")
 
@@ -149,18 +149,14 @@ def test_a_sample_that_is_not_where_the_manifest_says_is_named(make_data, tmp_pa
 def test_what_fits_in_no_memory_is_streamed(make_data, tmp_path, tiny_config, monkeypatch):
     data = TrainingSet(make_data(tmp_path))
     size = sum(row.pair.length for row in data.train().rows) * 263 * 4
-    for free, available, expected in (
-        (8 * size, 0, "resident"),
-        (size, 2 * size, "memory-mapped"),
-        (size, size // 2, "streaming"),
-    ):
+    far = data.with_shards_at("memory://nowhere")
+    for free, expected in ((8 * size, Resident), (2 * size, Mapped), (size // 2, Streaming)):
         monkeypatch.setattr("trainer.data.sources._free_memory", lambda device, free=free: free)
-        monkeypatch.setattr("trainer.data.sources._available_memory", lambda available=available: available)
-        for batches in (
-            PairBatches("masked", data, tiny_config()),
-            WindowBatches("rvq", data, tiny_config()),
-        ):
-            assert batches.reading.startswith(expected)
+        assert type(PairBatches("masked", data, tiny_config())._source) is expected
+        assert type(WindowBatches("rvq", data, tiny_config())._source) is expected
+    assert type(WindowBatches("rvq", far, tiny_config())._source) is Streaming
+    monkeypatch.setattr("trainer.data.sources._free_memory", lambda device: 2 * size)
+    assert type(WindowBatches("rvq", far, tiny_config())._source) is Streaming  # rather than copy all shards
 
 
 def test_what_fits_becomes_resident_and_says_so(samples, monkeypatch):
