@@ -63,6 +63,7 @@ class ReactionScorer:
         self._rows = rows[:: -(-len(rows) // MOST_CLIPS)]
         self._samples, self._generator_of = samples, generator_of
         self._evaluator, self._device = evaluator, device
+        self._made: tuple[Any, Generator] | None = None
         self.metric = "wrong_answers" if evaluator is None else "fid"
 
     def __call__(self, part: Any) -> dict[str, float]:
@@ -71,7 +72,7 @@ class ReactionScorer:
         lengths = [whole_tokens(len(sample.motion)) for sample in samples]
         videos = [sample.video for sample in samples]
         rng = torch.Generator().manual_seed(SEED)
-        motions = react(self._generator_of(part), videos, lengths, rng, BATCH_SIZE, self._device)
+        motions = react(self._generator(part), videos, lengths, rng, BATCH_SIZE, self._device)
         if self._evaluator is not None:
             true = [sample.motion[:length] for sample, length in zip(samples, lengths, strict=True)]
             real, generated = (
@@ -83,6 +84,12 @@ class ReactionScorer:
                 return {"fid": fid(real, generated)}
         truths = [sample.pair.truth for sample in samples]
         return _answers(truths, motions)
+
+    def _generator(self, part: Any) -> Generator:
+        """Made once for a part, so that what a GPU has recorded of it lasts."""
+        if self._made is None or self._made[0] is not part:
+            self._made = part, self._generator_of(part)
+        return self._made[1]
 
 
 def _answers(truths: Sequence[Truth | None], motions: Sequence[Motion]) -> dict[str, float]:
