@@ -5,15 +5,16 @@ run on the padding too, the loss is looked at after every step. The networks are
 the same thing.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, RandomSampler
 
 from hero_core.models.base import Batch, VideoFeatures
 from hero_core.models.generators.hero.masked import MaskedTransformer, MaskingDraws
@@ -24,6 +25,8 @@ from hero_core.models.tokenizers.rvq import ResidualBlocks, RvqConfig, RvqNetwor
 from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM, whole_tokens
 from hero_core.records import FeatureRecord
 from hero_core.training_set import Sample, Samples
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,17 +44,21 @@ class PlainBatch:
 
 def plain_pairs(samples: Samples, batch_size: int) -> Iterator[PlainBatch]:
     """Batches of pairs without end."""
-    loader = DataLoader(_Dataset(samples), batch_size, shuffle=True, collate_fn=_pairs, drop_last=True)
-    while True:
-        yield from loader
+    return _without_end(samples, batch_size, _pairs)
 
 
 def plain_windows(samples: Samples, batch_size: int, window_frames: int) -> Iterator[Batch]:
     """Batches of one random window of each of some motions, without end."""
     collate = partial(_windows, window_frames=window_frames, rng=np.random.default_rng(0))
-    loader = DataLoader(_Dataset(samples), batch_size, shuffle=True, collate_fn=collate, drop_last=True)
+    return _without_end(samples, batch_size, collate)
+
+
+def _without_end(samples: Samples, batch_size: int, collate: Callable[[list[Sample]], T]) -> Iterator[T]:
+    """Also of fewer samples than a batch has."""
+    data = _Dataset(samples)
+    sampler = RandomSampler(data, replacement=True, num_samples=batch_size * len(data))
     while True:
-        yield from loader
+        yield from DataLoader(data, batch_size, sampler=sampler, collate_fn=collate)
 
 
 class _Dataset(Dataset[Sample]):
@@ -242,7 +249,9 @@ class _PlainNetwork(RvqNetwork):
         latents: Tensor = self.encoder(motion.transpose(1, 2))
         return latents.transpose(1, 2)
 
-    def decode_latents(self, latents: Tensor) -> Tensor:
+    def decode_latents(self, latents: Tensor, token_lengths: Tensor | None = None) -> Tensor:
+        if token_lengths is not None:
+            raise ValueError("the plain loop decodes what is padded as it is")
         motion: Tensor = self.decoder(latents.transpose(1, 2))
         return motion.transpose(1, 2)
 
