@@ -3,8 +3,8 @@
     python -m benchmarks.streaming FOLDER [--pairs 2800] [--times 10] [--buffer 700] [--format tar] [--ways streaming]
 
 Writes both sets into FOLDER, where they are not there yet, and reads one epoch of each in every way, in a process of
-its own: pairs of a video and a motion, and windows of 64 frames. Of files that are mapped, those pages count that are
-in memory, which the operating system would let go of.
+its own: pairs of a video and a motion, and windows. Of files that are mapped, those pages count that are in memory,
+which the operating system would let go of.
 """
 
 import argparse
@@ -58,9 +58,7 @@ def main() -> None:
 
 def _read(folder: Path, part: str, way: str, buffer: int) -> None:
     """Print what one epoch takes."""
-    config = load_train_config(
-        overrides=[f"reading={way}", f"shuffle_buffer={buffer}", "rvq.training.window_frames=64"]
-    )
+    config = load_train_config(overrides=[f"reading={way}", f"shuffle_buffer={buffer}"])
     batches: Batches = batches_of(part, PARTS[part], TrainingSet(folder), config)
     index = _peak_megabytes()
     began, samples = time.perf_counter(), 0
