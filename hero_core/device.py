@@ -1,6 +1,5 @@
 """Where to compute: the one choice, and its name for the record."""
 
-import resource
 import sys
 from typing import Literal
 
@@ -30,9 +29,13 @@ def device_name(device: torch.device) -> str:
     return f"cuda: {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type
 
 
-def memory_megabytes(device: torch.device) -> int:
-    """The most memory that tensors took on a GPU so far; on a CPU, that the process took."""
+def memory_megabytes(device: torch.device) -> int | None:
+    """The most memory that tensors took on a GPU so far; on a CPU, that the process took, None where no one counts."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 1e6)
+    if sys.platform == "win32":
+        return None
+    import resource
+
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(most / 1e6 if sys.platform == "darwin" else most / 1e3)

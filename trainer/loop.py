@@ -166,6 +166,7 @@ def train(run: Run, report: Progress) -> Best:
                 report(state.step, total, training.note())
             if run.ranks.any(interrupted()) and state.step < total:
                 training.save()
+                writer.wait()  # before anyone is told that it is saved
                 raise StoppedError(f"{run.folder.path}: stopped at step {state.step} of {total}, saved")
     assert state.best is not None  # training ends with a validation
     return state.best
@@ -258,9 +259,7 @@ class _Training:
         self._read()
         folder, state = self.run.folder, self.state.to_bytes(self.run.identity)
         if self.run.ranks.first:
-            with self._evaluated_weights():
-                checkpoint = checkpoint_bytes(self.run.network, self._metadata())
-            self.writer.write((folder.last, checkpoint), (folder.state, state))
+            self.writer.write((folder.last, self._checkpoint()), (folder.state, state))
 
     def note(self) -> str:
         """How it goes, in a few words."""
@@ -269,7 +268,9 @@ class _Training:
         words += [] if loss is None else [f"loss {loss:.4g}"]
         words += [f"accuracy {self.latest['accuracy']:.3f}"] if "accuracy" in self.latest else []
         words += [f"lr {learning_rate(self.run.training, self.state.step):.2g}"]
-        words += [f"data wait {self._clock.waited_share:.0%}", f"{memory_megabytes(self.run.device)} MB"]
+        memory = memory_megabytes(self.run.device)
+        words += [f"data wait {self._clock.waited_share:.0%}"]
+        words += [] if memory is None else [f"{memory} MB"]
         words += [] if best is None else [f"best {best.value:.4g} at {best.step}"]
         return ", ".join(words)
 
@@ -309,13 +310,12 @@ class _Training:
         run.part.eval()
         with self._evaluated_weights(), autocast(run.training, run.device):
             metrics = run.ranks.on_first(partial(_metrics, run))
-            self._require_finite(metrics, state.step, ())
-            value = metrics[run.metric]
-            if state.best is None or value < state.best.value:
-                state.best = Best(value, state.step)
-                if run.ranks.first:
-                    best = checkpoint_bytes(run.network, self._metadata())
-                    self.writer.write((run.folder.best, best))
+        self._require_finite(metrics, state.step, ())
+        value = metrics[run.metric]
+        if state.best is None or value < state.best.value:
+            state.best = Best(value, state.step)
+            if run.ranks.first:
+                self.writer.write((run.folder.best, self._checkpoint()))
         self._write("validation", metrics)
 
     def _write(self, phase: Phase, values: Mapping[str, float]) -> None:
@@ -326,6 +326,10 @@ class _Training:
     def _evaluated_weights(self) -> AbstractContextManager[None]:
         """Where they are kept, the averages stand in for the weights."""
         return nullcontext() if self.state.averages is None else self.state.averages.applied()
+
+    def _checkpoint(self) -> bytes:
+        with self._evaluated_weights():
+            return checkpoint_bytes(self.run.network, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         best, run, step = self.state.best, self.run, self.state.step
@@ -341,6 +345,7 @@ class _Training:
         if not wrong:
             return
         folder, state = self.run.folder, self.state.to_bytes(self.run.identity)
+        self.writer.wait()  # for what was saved before
         if self.run.ranks.first:
             write_bytes(folder.diverged, state)
         kept = f"{folder.last} is from before" if folder.last.exists() else "nothing was saved before"

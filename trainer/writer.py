@@ -23,7 +23,7 @@ class Writer:
     ) -> None:
         self._thread.shutdown()
         if error is None:
-            self._wait()
+            self.wait()
 
     def write(self, *files: tuple[Path, bytes]) -> None:
         """Write these files, each atomically; what went wrong with those before is raised here.
@@ -31,10 +31,11 @@ class Writer:
         Raises:
             OSError: the disk is full, say.
         """
-        self._wait()
+        self.wait()
         self._last = self._thread.submit(_write, files)
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
+        """Until all files are there; what went wrong with them is raised here."""
         if self._last is not None:
             self._last.result()
 

@@ -282,3 +282,27 @@ def test_fewer_steps_than_were_done(tmp_path):
     fit(tmp_path)
     with pytest.raises(ConfigError, match="at step 10 already, beyond the 5"):
         fit(tmp_path, SETTINGS.model_copy(update={"steps": 5}))
+
+
+def test_what_could_not_be_saved_is_not_said_to_be(tmp_path, monkeypatch):
+    def full(path, data):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("trainer.writer.write_bytes", full)
+    with (
+        after_step(2, lambda: os.kill(os.getpid(), signal.SIGINT)),
+        pytest.raises(OSError, match="disk full"),
+    ):
+        fit(tmp_path)
+
+
+def test_a_validation_that_is_not_finite_keeps_the_weights_themselves_not_their_averages(
+    tmp_path, monkeypatch
+):
+    settings = SETTINGS.model_copy(update={"steps": 4, "average_decay": 0.5})
+    part = fit(tmp_path / "whole", settings)[1]
+    monkeypatch.setattr("trainer.loop.validation_losses", lambda run: {"error": float("nan")})
+    with pytest.raises(DivergenceError, match="error not finite at step 4"):
+        fit(tmp_path / "broken", settings)
+    diverged = load_file(tmp_path / "broken" / "line" / "diverged.safetensors")
+    assert all(torch.equal(diverged[f"model.{name}"], value) for name, value in part.state_dict().items())

@@ -283,4 +283,8 @@ def _free_memory(device: torch.device) -> int:
     facts = Path("/proc/meminfo")
     lines = facts.read_text(encoding="ascii").splitlines() if facts.is_file() else []
     available = [int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:")]
-    return available[0] if available else os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    if available:
+        return available[0]
+    if not hasattr(os, "sysconf"):
+        return 0  # not known, so that nothing becomes resident unless it is asked for
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
