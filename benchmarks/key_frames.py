@@ -70,8 +70,8 @@ def frame_weights(intention: InteractionIntention, videos: VideoFeatures) -> Ten
     """``(b, heads, t)``, of every head over the frames."""
     attention = intention.attention
     query = attention.query(intention.query_norm(videos.global_feature)).unflatten(-1, (attention.heads, -1))
-    key = attention.key(intention.frames_norm(videos.frames)).unflatten(-1, (attention.heads, -1))
-    logits = torch.einsum("bhe,bthe->bht", query, key) * query.shape[-1] ** -0.5
+    keys, _ = attention.look_at(intention.frames_norm(videos.frames))  # (b, h, t, e)
+    logits = torch.einsum("bhe,bhte->bht", query, keys) * query.shape[-1] ** -0.5
     return logits.softmax(dim=-1)
 
 

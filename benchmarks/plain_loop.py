@@ -154,7 +154,7 @@ class PlainResidual(nn.Module):
 
     def __init__(self, ours: ResidualTransformer) -> None:
         super().__init__()
-        self.config, self.history, self.pad_id = ours.config, ours.history, ours.pad_id
+        self.config, self.pad_id = ours.config, ours.pad_id
         self.layer_embedding, self.head, self.tables = ours.layer_embedding, ours.head, ours.tables
         self.decoder = PlainDecoder(ours)
 
@@ -169,6 +169,14 @@ class PlainResidual(nn.Module):
         logits = hidden @ self.tables.predict[draws.layer - 1].mT
         targets = tokens.gather(-1, draws.layer[:, None, None].expand(-1, tokens.shape[1], 1))[..., 0]
         return token_losses(logits, targets, valid)["total"]
+
+    def history(self, tokens: Tensor, layer: Tensor) -> Tensor:
+        """Summed embeddings ``(b, m, code_dim)`` of the layers below each sample's."""
+        tables = self.tables.embed
+        layers = torch.arange(len(tables), device=tokens.device)
+        embedded = F.embedding(tokens[..., :-1] + layers * tables.shape[1], tables.flatten(0, 1))
+        below = layers < layer[:, None]  # (b, q - 1)
+        return torch.einsum("bmqc,bq->bmc", embedded, below.to(embedded.dtype))
 
 
 class PlainTransformerStep:

@@ -29,7 +29,7 @@ from trainer.interrupts import interrupts
 from trainer.log import Phase, TrainingLog
 from trainer.schedules import learning_rate
 from trainer.state import Best, Tally, TrainingState
-from trainer.steps import Step, autocast, optimizer_of, step_of
+from trainer.steps import Step, optimizer_of, step_of
 from trainer.writer import Writer
 
 VALIDATION_SEED = 0
@@ -304,11 +304,11 @@ class _Training:
     def _validate(self) -> None:
         """Mean losses on the validation motions, with draws that never change, and the scorer's numbers.
 
-        The best checkpoint so far is kept.
+        Computed as the part will be used, in float32; nothing is compiled for it. The best checkpoint so far is kept.
         """
         run, state = self.run, self.state
         run.part.eval()
-        with self._evaluated_weights(), autocast(run.training, run.device):
+        with self._evaluated_weights(), torch.compiler.set_stance("force_eager"):
             metrics = run.ranks.on_first(partial(_metrics, run))
         self._require_finite(metrics, state.step, ())
         value = metrics[run.metric]

@@ -38,6 +38,14 @@ class Packing(NamedTuple):
         order = (~valid.flatten()).to(torch.uint8).argsort(stable=True)  # (b * n,)
         return cls(valid, order[:most])
 
+    @property
+    def sequences(self) -> Tensor:
+        """``(v,)``, which sequence of the batch each computed step belongs to."""
+        batch, size = self.valid.shape
+        if self.rows is not None:
+            return self.rows // size
+        return torch.arange(batch, device=self.valid.device).repeat_interleave(size)
+
     def pack(self, padded: Tensor) -> Tensor:
         """``(b, n, d)`` -> ``(v, d)``."""
         rows = padded.flatten(0, 1)  # (b * n, d)

@@ -104,8 +104,8 @@ def require_tensor(official: Mapping[str, Tensor], name: str, dimensions: int, p
 def rename_transformer(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The tensors of either transformer under our names.
 
-    Packed attention inputs are split into query, key and value; the stored position codes are left out, since ours
-    are computed. An unknown name stays as it is, for a strict load to refuse.
+    The intention's query, key and value become one layer, as they are in the units; the stored position codes are
+    left out, since ours are computed. An unknown name stays as it is, for a strict load to refuse.
     """
     ours: dict[str, Tensor] = {}
     for name, tensor in official.items():
@@ -113,12 +113,11 @@ def rename_transformer(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         if unit := _UNIT.fullmatch(name):
             name = f"decoder.units.{unit[1]}.{_replace_prefix(unit[2], _UNIT_PREFIXES)}"
-        block, packed, kind = name.partition(".in_proj_")
-        if packed:
-            thirds = zip(("query", "key", "value"), tensor.chunk(3), strict=False)
-            ours |= {f"{block}.{part}.{kind}": third for part, third in thirds}
-        else:
-            ours[_replace_prefix(name, _PREFIXES)] = tensor
+        ours[_replace_prefix(name, _PREFIXES).replace(".in_proj_", ".inputs.")] = tensor
+    for kind in ("weight", "bias"):
+        parts = [f"decoder.intention.attention.{part}.{kind}" for part in ("query", "key", "value")]
+        if all(part in ours for part in parts):
+            ours[f"decoder.intention.attention.inputs.{kind}"] = torch.cat([ours.pop(part) for part in parts])
     return ours
 
 

@@ -7,6 +7,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
+from hero_core.models.precision import product_dtype
+
 _ROW_MULTIPLE = (
     8  # numbers; products into rows that start at odd places take nearly twice as long on some CPUs
 )
@@ -54,10 +56,8 @@ class Conv1d(nn.Conv1d):
         if frames_out * hidden.shape[1] < self.out_channels and not torch.is_grad_enabled():
             return self._few(hidden)
         reaches = [_reach(tap * dilation - padding, stride, frames, frames_out) for tap in range(kernel)]
-        operands = [hidden, self.weight, cast(Tensor, self.bias)]
-        device = hidden.device.type
-        if torch.is_autocast_enabled(device):  # it leaves products that add to a tensor alone
-            operands = [operand.to(torch.get_autocast_dtype(device)) for operand in operands]
+        dtype = product_dtype(hidden)  # autocast leaves products that add to a tensor alone
+        operands = [each.to(dtype) for each in (hidden, self.weight, cast(Tensor, self.bias))]
         output: Tensor = _Convolution.apply(*operands, reaches, frames_out)  # type: ignore[no-untyped-call]
         return output
 

@@ -45,12 +45,16 @@ def test_a_tensor_of_other_dimensions_is_named() -> None:
         require_tensor(tensors, "v", 2, Path("model.tar"))
 
 
-def test_packed_attention_inputs_become_query_key_and_value() -> None:
+def test_attention_inputs_are_one_layer() -> None:
     packed = torch.arange(12.0).view(6, 2)
     renamed = rename_transformer({"seqTransDecoder.layers.3.multihead_attn.in_proj_weight": packed})
-    names = [f"decoder.units.3.frame_attention.{part}.weight" for part in ("query", "key", "value")]
-    assert list(renamed) == names
-    assert torch.equal(torch.cat([renamed[name] for name in names]), packed)
+    assert renamed == {"decoder.units.3.frame_attention.inputs.weight": packed}
+    of_intention = zip(("value", "query", "key"), packed.chunk(3), strict=True)
+    renamed = rename_transformer(
+        {f"global_local_crossatt_block.attn.{part}.weight": each for part, each in of_intention}
+    )
+    assert list(renamed) == ["decoder.intention.attention.inputs.weight"]
+    assert torch.equal(*renamed.values(), packed.roll(-2, 0))
 
 
 def test_unknown_names_stay_and_positions_go() -> None:

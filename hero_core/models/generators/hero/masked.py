@@ -14,6 +14,7 @@ from hero_core.models.generators.hero.settings import HeroSampling
 from hero_core.models.generators.hero.transformer import (
     Context,
     DecoderUnit,
+    Hidden,
     OutputHead,
     TransformerConfig,
     VideoDecoder,
@@ -144,9 +145,8 @@ class MaskedTransformer(nn.Module):
         What comes out in the padding means nothing; ``most_valid`` is for :meth:`VideoDecoder.forward`.
         """
         embedded = self.token_embedding(tokens)  # (b, m, code_dim)
-        hidden = self.decoder(embedded, valid, context.token, context, most_valid)  # (b, m, latent)
-        logits: Tensor = self.head(hidden)
-        return logits
+        hidden: Hidden = self.decoder(embedded, valid, context.token, context, most_valid)
+        return hidden.of_tokens(self.head(hidden.packed))
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Losses of one training step; in evaluation mode the condition is never dropped.

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, ClassVar, Literal, Self
 
 import torch
@@ -16,6 +17,7 @@ from hero_core.models.generators.hero.transformer import (
     INIT_STD,
     Context,
     DecoderUnit,
+    Hidden,
     OutputHead,
     TransformerConfig,
     VideoDecoder,
@@ -99,6 +101,23 @@ class CodeTables(nn.Module):
         """``(q - 1, classes, code_dim)``; row j predicts layer j + 1."""
         return self.predict_own if self.shared is None else torch.cat([self.shared, self.predict_own])
 
+    def logits_by_layer(self, vectors: Tensor, layers: Tensor) -> Tensor:
+        """Logits of each vector's own layer; all of a layer at once, so that no table is copied.
+
+        Args:
+            vectors: ``(v, code_dim)``.
+            layers: ``(v,)`` in 1..q-1.
+
+        Returns:
+            ``(v, classes)``
+        """
+        order = layers.argsort(stable=True)
+        counts = layers.bincount(minlength=len(self.predict) + 1)[1:].tolist()
+        of_layers = torch.split(vectors.index_select(0, order), counts)
+        biases = repeat(None) if self.bias is None else self.bias
+        logits = [F.linear(*each) for each in zip(of_layers, self.predict, biases, strict=False)]
+        return torch.cat(logits).index_select(0, order.argsort())
+
 
 class ResidualTransformer(nn.Module):
     """Predicts one layer's tokens from the sum of the coarser layers' embeddings and the video."""
@@ -160,8 +179,11 @@ class ResidualTransformer(nn.Module):
         Returns:
             ``(b, m, codebook_size + 1)``, without meaning in the padding; the last class is [PAD].
         """
-        hidden = self._hidden(history, layer, valid, context, most_valid)  # (b, m, code_dim)
-        logits = hidden @ self.tables.predict[layer - 1].mT  # (b, m, classes)
+        hidden = self._hidden(history, layer, valid, context, most_valid)
+        vectors = self.head(hidden.packed)  # (v, code_dim)
+        if vectors.device.type == "cpu":
+            return hidden.of_tokens(self.tables.logits_by_layer(vectors, layer[hidden.packing.sequences]))
+        logits = hidden.of_tokens(vectors) @ self.tables.predict[layer - 1].mT  # (b, m, classes)
         if self.tables.bias is not None:
             logits = logits + self.tables.bias[layer - 1][:, None]
         return logits
@@ -169,18 +191,19 @@ class ResidualTransformer(nn.Module):
     def logits_of_layer(self, history: Tensor, number: int, valid: Tensor, context: Context) -> Tensor:
         """:meth:`logits` of the same layer for all samples, whose table then need not be copied for each."""
         layer = torch.full((len(history),), number, device=history.device)
-        hidden = self._hidden(history, layer, valid, context)  # (b, m, code_dim)
+        hidden = self._hidden(history, layer, valid, context)
         bias = None if self.tables.bias is None else self.tables.bias[number - 1]
-        return F.linear(hidden, self.tables.predict[number - 1], bias)  # (b, m, classes)
+        logits = F.linear(self.head(hidden.packed), self.tables.predict[number - 1], bias)  # (v, classes)
+        return hidden.of_tokens(logits)
 
     def _hidden(
         self, history: Tensor, layer: Tensor, valid: Tensor, context: Context, most_valid: int | None = None
-    ) -> Tensor:
+    ) -> Hidden:
         one_hot = F.one_hot(layer, self.config.quantizers).to(history.dtype)  # (b, q)
         layer_token = self.layer_embedding(one_hot)[:, None]  # (b, 1, latent)
         prefix = torch.cat([context.token, layer_token], dim=1)  # (b, 2, latent)
-        hidden: Tensor = self.head(self.decoder(history, valid, prefix, context, most_valid))
-        return hidden  # (b, m, code_dim)
+        hidden: Hidden = self.decoder(history, valid, prefix, context, most_valid)
+        return hidden
 
     def history(self, tokens: Tensor, layer: Tensor) -> Tensor:
         """Summed embeddings ``(b, m, code_dim)`` of the layers below ``layer`` ``(b,)``.
@@ -190,9 +213,10 @@ class ResidualTransformer(nn.Module):
         tables = self.tables.embed  # (q - 1, classes, code_dim)
         layers = torch.arange(len(tables), device=tokens.device)
         rows = tokens[..., : len(tables)] + layers * tables.shape[1]  # (b, m, q - 1), into all tables stacked
-        embedded = F.embedding(rows, tables.flatten(0, 1))  # (b, m, q - 1, code_dim)
-        below = layers < layer[:, None]  # (b, q - 1)
-        return torch.einsum("bmqc,bq->bmc", embedded, below.to(embedded.dtype))
+        below = (layers < layer[:, None])[:, None].expand_as(rows)
+        flat, counted = rows.flatten(0, 1), below.flatten(0, 1).to(tables.dtype)  # (b * m, q - 1)
+        summed = F.embedding_bag(flat, tables.flatten(0, 1), mode="sum", per_sample_weights=counted)
+        return summed.view(*tokens.shape[:2], -1)
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Losses of one training step; in evaluation mode the condition is never dropped.

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
-from hero_core.models.attention import Attention, FeedForward, Memory
+from hero_core.models.attention import Attention, FeedForward, Memory, attention_bias
 from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.dropout import Dropout
 from hero_core.models.generators.hero.intention import InteractionIntention
 from hero_core.models.padding import Packing
+from hero_core.models.precision import product_dtype
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.rotary import Rotation
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
@@ -96,6 +97,24 @@ class Context(NamedTuple):
     frames: tuple[Memory, ...]
 
 
+class Hidden(NamedTuple):
+    """What the decoder makes of a batch of sequences.
+
+    Attributes:
+        packed: ``(v, latent)``, the positions that were computed.
+        packing: where they are.
+        before: positions in front of the motion tokens.
+    """
+
+    packed: Tensor
+    packing: Packing
+    before: int
+
+    def of_tokens(self, packed: Tensor) -> Tensor:
+        """What was made of each packed position ``(v, d)``, as ``(b, n, d)`` motion tokens."""
+        return self.packing.unpack(packed)[:, self.before :]
+
+
 class DecoderUnit(nn.Module):
     """Self-attention, cross-attention to the frames (DIE, Eq. 4) and a feed-forward network, each post-norm."""
 
@@ -110,18 +129,20 @@ class DecoderUnit(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(width)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x: Tensor, packing: Packing, frames: Memory | None, when: Rotation | None) -> Tensor:
+    def forward(
+        self, x: Tensor, packing: Packing, bias: Tensor, frames: Memory | None, when: Rotation | None
+    ) -> Tensor:
         """One step over the packed positions ``(v, latent)`` of a batch of sequences.
 
         Args:
             x: the positions.
-            packing: where they are, and which of them can be attended to.
+            packing: where they are.
+            bias: of the valid ones, which can be attended to.
             frames: see :meth:`look_at`; None without DIE.
             when: the positions are, ``(n, ...)``, if the frames know when they are.
         """
         own = self.self_attention
-        query, key, value = (packing.unpack(each(x)) for each in (own.query, own.key, own.value))  # (b, n, d)
-        gathered = own.gather(query, own.memory(key, value), packing.valid)
+        gathered = own.gather_own(packing.unpack(own.inputs(x)), bias)  # (b, n, d)
         x = self.self_attention_norm(x + self.dropout(own.out(packing.pack(gathered))))
         if frames is not None and self.frame_attention is not None and self.frame_attention_norm is not None:
             query = packing.unpack(self.frame_attention.query(x))
@@ -132,10 +153,7 @@ class DecoderUnit(nn.Module):
 
     def look_at(self, frames: Tensor, when: Rotation | None) -> Memory | None:
         """Frames ``(b, t, latent)`` as this unit remembers them; None without DIE."""
-        attention = self.frame_attention
-        if attention is None:
-            return None
-        return attention.memory(attention.key(frames), attention.value(frames), when)
+        return None if self.frame_attention is None else self.frame_attention.look_at(frames, when)
 
 
 class VideoDecoder(nn.Module):
@@ -183,8 +201,8 @@ class VideoDecoder(nn.Module):
         prefix: Tensor,
         context: Context,
         most_valid: int | None = None,
-    ) -> Tensor:
-        """Hidden states of the motion tokens.
+    ) -> Hidden:
+        """Hidden states of the prefix and the motion tokens.
 
         Args:
             tokens: ``(b, n, code_dim)``, embedded.
@@ -195,7 +213,7 @@ class VideoDecoder(nn.Module):
                 just the valid ones, elsewhere all, so that nothing waits for the count.
 
         Returns:
-            ``(b, n, latent)``, without meaning in the padding.
+            hidden states without meaning in the padding.
 
         Raises:
             InputError: more tokens than ``config.max_tokens``.
@@ -210,10 +228,11 @@ class VideoDecoder(nn.Module):
         most = None if most_valid is None else most_valid + len(tokens) * before
         packing = Packing.of(F.pad(valid, (before, 0), value=True), most)  # of (b, p + n)
         packed = packing.pack(torch.cat([prefix, motion], dim=1))  # (v, latent)
+        bias = attention_bias(packing.valid, product_dtype(packed))
         when = self._when(F.pad(token_times(count, tokens.device), (before, 0)))  # the prefix has no time
         for unit, frames in zip_longest(self.units, context.frames):
-            packed = unit(packed, packing, frames, when)
-        return packing.unpack(packed)[:, before:]
+            packed = unit(packed, packing, bias, frames, when)
+        return Hidden(packed, packing, before)
 
     def _when(self, seconds: Tensor) -> Rotation | None:
         """Times ``(..., n)`` as rotations, if the attention to the frames knows of time."""
@@ -223,7 +242,7 @@ class VideoDecoder(nn.Module):
 
 
 class OutputHead(nn.Sequential):
-    """From hidden states ``(b, n, latent)`` to ``(b, n, out_dim)``."""
+    """From hidden states ``(v, latent)`` to ``(v, out_dim)``."""
 
     def __init__(self, latent_dim: int, out_dim: int) -> None:
         super().__init__(
@@ -300,10 +319,4 @@ def initialise(model: nn.Module) -> None:
         if isinstance(module, DecoderUnit):
             for attention in (module.self_attention, module.frame_attention):
                 if attention is not None:
-                    _initialise_attention_inputs(attention)
-
-
-def _initialise_attention_inputs(attention: Attention) -> None:
-    # as if query, key and value were one (3d, d) matrix, whose Xavier bound is smaller by sqrt(2) than a (d, d) one's
-    for projection in (attention.query, attention.key, attention.value):
-        nn.init.xavier_uniform_(projection.weight, gain=1 / math.sqrt(2))
+                    nn.init.xavier_uniform_(attention.inputs.weight)

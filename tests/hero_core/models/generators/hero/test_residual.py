@@ -108,6 +108,16 @@ def test_layers_of_one_batch_do_not_mix(model: ResidualTransformer) -> None:
         torch.testing.assert_close(together[one], alone, atol=1e-5, rtol=1e-5)
 
 
+def test_logits_by_layer_are_those_of_each_layers_table(model: ResidualTransformer) -> None:
+    vectors, layers = torch.randn(5, CONFIG.code_dim), torch.tensor([3, 1, 3, 2, 1])
+    tables = model.tables
+    logits = tables.logits_by_layer(vectors, layers)
+    for row, layer in enumerate(layers.tolist()):
+        bias = 0 if tables.bias is None else tables.bias[layer - 1]
+        expected = tables.predict[layer - 1] @ vectors[row] + bias
+        torch.testing.assert_close(logits[row], expected, atol=1e-6, rtol=1e-5)
+
+
 def test_only_layers_below_and_the_target_matter_for_the_loss(model: ResidualTransformer) -> None:
     model.eval()
     lengths = torch.tensor([6, 4])

@@ -6,10 +6,11 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from hero_core.errors import InputError
-from hero_core.models.attention import Attention
+from hero_core.models.attention import Attention, attention_bias
 from hero_core.models.base import VideoFeatures
 from hero_core.models.generators.hero.transformer import (
     DecoderUnit,
+    Hidden,
     TransformerConfig,
     VideoDecoder,
     initialise,
@@ -41,8 +42,8 @@ def video(batch: int = 2, seed: int = 0) -> VideoFeatures:
 
 def decode(decoder: VideoDecoder, tokens: Tensor, lengths: Tensor, condition: VideoFeatures) -> Tensor:
     context = decoder.context(condition, torch.ones(len(tokens), dtype=torch.bool))
-    hidden: Tensor = decoder(tokens, valid_mask(lengths, tokens.shape[1]), context.token, context)
-    return hidden
+    hidden: Hidden = decoder(tokens, valid_mask(lengths, tokens.shape[1]), context.token, context)
+    return hidden.of_tokens(hidden.packed)
 
 
 def test_unit_is_the_post_norm_unit_of_torch() -> None:
@@ -54,12 +55,10 @@ def test_unit_is_the_post_norm_unit_of_torch() -> None:
     )
     for ours, theirs in pairs:
         assert isinstance(ours, Attention)
-        packed = torch.cat([ours.query.weight, ours.key.weight, ours.value.weight])
-        bias = torch.cat([ours.query.bias, ours.key.bias, ours.value.bias])
         theirs.load_state_dict(
             {
-                "in_proj_weight": packed,
-                "in_proj_bias": bias,
+                "in_proj_weight": ours.inputs.weight,
+                "in_proj_bias": ours.inputs.bias,
                 "out_proj.weight": ours.out.weight,
                 "out_proj.bias": ours.out.bias,
             }
@@ -70,7 +69,8 @@ def test_unit_is_the_post_norm_unit_of_torch() -> None:
     valid = valid_mask(torch.tensor([5, 2]), 5)
     expected = reference(x, memory, tgt_key_padding_mask=~valid)
     packing = Packing.of(valid)
-    hidden = unit(packing.pack(x), packing, unit.look_at(memory, None), None)
+    bias = attention_bias(valid, torch.float32)
+    hidden = unit(packing.pack(x), packing, bias, unit.look_at(memory, None), None)
     torch.testing.assert_close(hidden, expected[valid], atol=1e-5, rtol=1e-5)
 
 
@@ -82,7 +82,8 @@ def test_computing_the_padding_too_changes_no_valid_token_and_no_gradient(most_v
     found = []
     for most in (None, most_valid):
         context = decoder.context(video(3), torch.tensor([True, False, True]))
-        hidden = decoder(tokens, valid, context.token, context, most)[valid]  # (10, latent)
+        made = decoder(tokens, valid, context.token, context, most)
+        hidden = made.of_tokens(made.packed)[valid]  # (10, latent)
         decoder.zero_grad()
         torch.autograd.backward((hidden * weights).sum())
         found.append([hidden.detach(), *(each.grad for each in decoder.parameters())])
@@ -202,9 +203,9 @@ def test_initial_weights() -> None:
     assert isinstance(first, DecoderUnit)
     assert isinstance(second, DecoderUnit)
     bound = math.sqrt(6 / (4 * 128))  # Xavier's, of the packed (3d, d) matrix
-    largest = first.self_attention.query.weight.abs().max().item()
+    largest = first.self_attention.inputs.weight.abs().max().item()
     assert 0.98 * bound < largest <= bound
-    assert not torch.equal(first.self_attention.query.weight, second.self_attention.query.weight)
+    assert not torch.equal(first.self_attention.inputs.weight, second.self_attention.inputs.weight)
 
 
 def test_token_losses_count_only_what_is_scored() -> None:
