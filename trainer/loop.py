@@ -17,7 +17,7 @@ from torch.utils import deterministic
 from hero_core.device import memory_megabytes
 from hero_core.errors import ConfigError, HeroError
 from hero_core.models.base import Batch
-from hero_core.models.checkpoint import Network, checkpoint_bytes
+from hero_core.models.checkpoint import Network, Snapshot, checkpoint_of
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.progress import Progress
 from hero_core.storage import write_bytes
@@ -257,7 +257,7 @@ class _Training:
     def save(self) -> None:
         """The newest checkpoint, then all that is needed to go on; killed in between, a run goes on from before."""
         self._read()
-        folder, state = self.run.folder, self.state.to_bytes(self.run.identity)
+        folder, state = self.run.folder, self.state.snapshot(self.run.identity)
         if self.run.ranks.first:
             self.writer.write((folder.last, self._checkpoint()), (folder.state, state))
 
@@ -327,9 +327,9 @@ class _Training:
         """Where they are kept, the averages stand in for the weights."""
         return nullcontext() if self.state.averages is None else self.state.averages.applied()
 
-    def _checkpoint(self) -> bytes:
+    def _checkpoint(self) -> Snapshot:
         with self._evaluated_weights():
-            return checkpoint_bytes(self.run.network, self._metadata())
+            return checkpoint_of(self.run.network, self._metadata())
 
     def _metadata(self) -> dict[str, Any]:
         best, run, step = self.state.best, self.run, self.state.step
@@ -344,10 +344,10 @@ class _Training:
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if not wrong:
             return
-        folder, state = self.run.folder, self.state.to_bytes(self.run.identity)
+        folder, state = self.run.folder, self.state.snapshot(self.run.identity)
         self.writer.wait()  # for what was saved before
         if self.run.ranks.first:
-            write_bytes(folder.diverged, state)
+            write_bytes(folder.diverged, state.to_bytes())
         kept = f"{folder.last} is from before" if folder.last.exists() else "nothing was saved before"
         batch = f", on {', '.join(keys)}" if keys else ""
         raise DivergenceError(

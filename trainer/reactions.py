@@ -26,13 +26,18 @@ def react(
 ) -> list[Motion]:
     """One reaction of each length to each video; clips of about one length share a batch, so little is padded."""
     order = np.argsort(lengths, kind="stable").tolist()
-    motions: dict[int, Motion] = {}
+    motions: list[Motion] = []
+    begun: tuple[Tensor, Tensor] | None = None
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         condition = VideoFeatures.of([videos[row] for row in rows]).to(device)
-        frames = torch.tensor([lengths[row] for row in rows], device=device)
-        motions |= zip(rows, cut(generator.generate(condition, frames, rng), frames), strict=True)
-    return [motions[row] for row in range(len(order))]
+        frames = torch.tensor([lengths[row] for row in rows])
+        made = generator.generate(condition, frames, rng)
+        if begun:  # a batch later, so that a GPU has work while the next batch is prepared
+            motions += cut(*begun)
+        begun = made, frames
+    motions += cut(*begun) if begun else []
+    return [motions[place] for place in np.argsort(order).tolist()]
 
 
 @torch.no_grad()
@@ -55,7 +60,7 @@ def embed(
 ) -> NDArray[np.float32]:
     """Embeddings ``(n, d)`` of motions, all padded to 200 frames."""
     batches = padded(motions, batch_size, device)
-    return np.concatenate([evaluator.embed(*batch).float().cpu().numpy() for batch in batches])
+    return torch.cat([evaluator.embed(*batch) for batch in batches]).float().cpu().numpy()
 
 
 def padded(

@@ -71,7 +71,7 @@ class ReactionScorer:
         samples = [self._samples[row] for row in self._rows]
         lengths = [whole_tokens(len(sample.motion)) for sample in samples]
         videos = [sample.video for sample in samples]
-        rng = torch.Generator().manual_seed(SEED)
+        rng = torch.Generator(self._device).manual_seed(SEED)
         motions = react(self._generator(part), videos, lengths, rng, BATCH_SIZE, self._device)
         if self._evaluator is not None:
             true = [sample.motion[:length] for sample, length in zip(samples, lengths, strict=True)]

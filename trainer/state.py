@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hero_core.errors import ConfigError, WeightsError
-from hero_core.models.checkpoint import pack, read_header, require_state, unpack
+from hero_core.models.checkpoint import Snapshot, read_header, require_state, unpack
 from hero_core.models.ranks import ALONE, Ranks
 from trainer.averages import Averages
 
@@ -71,8 +71,8 @@ class TrainingState:
     tally: Tally = field(default_factory=Tally)
     ranks: Ranks = ALONE
 
-    def to_bytes(self, identity: Mapping[str, str]) -> bytes:
-        """Everything and the random states of all ranks, which all have to call this, as a file holds them.
+    def snapshot(self, identity: Mapping[str, str]) -> Snapshot:
+        """Everything and the random states of all ranks, which all have to call this, for a file.
 
         ``identity`` says whose they are.
         """
@@ -84,7 +84,7 @@ class TrainingState:
         tensors |= {f"random.{name}": state for name, state in self._random_states().items()}
         position = {"step": self.step, "best": self.best and asdict(self.best), "tally": asdict(self.tally)}
         header = {"schema": SCHEMA, "position": position, "identity": dict(identity)}
-        return pack(tensors, header)
+        return Snapshot.of(tensors, header)
 
     def load(self, path: Path, identity: Mapping[str, str]) -> None:
         """Put everything and the random states back.

@@ -1,11 +1,17 @@
 """Files written while training goes on."""
 
+from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from hero_core.models.checkpoint import Snapshot
 from hero_core.storage import write_bytes
+
+MOST_WAITING = 2
+"""So many writes may be under way; each holds a copy of what it writes."""
 
 
 class Writer:
@@ -13,7 +19,7 @@ class Writer:
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1, "writer")
-        self._last: Future[None] | None = None
+        self._writes: deque[Future[None]] = deque()
 
     def __enter__(self) -> Self:
         return self
@@ -25,21 +31,22 @@ class Writer:
         if error is None:
             self.wait()
 
-    def write(self, *files: tuple[Path, bytes]) -> None:
-        """Write these files, each atomically; what went wrong with those before is raised here.
+    def write(self, *files: tuple[Path, Snapshot]) -> None:
+        """Write these files, each atomically; what went wrong with earlier ones is raised here.
 
         Raises:
             OSError: the disk is full, say.
         """
-        self.wait()
-        self._last = self._thread.submit(_write, files)
+        while self._writes and (len(self._writes) >= MOST_WAITING or self._writes[0].done()):
+            self._writes.popleft().result()
+        self._writes.append(self._thread.submit(_write, files))
 
     def wait(self) -> None:
         """Until all files are there; what went wrong with them is raised here."""
-        if self._last is not None:
-            self._last.result()
+        while self._writes:
+            self._writes.popleft().result()
 
 
-def _write(files: tuple[tuple[Path, bytes], ...]) -> None:
-    for path, data in files:
-        write_bytes(path, data)
+def _write(files: Sequence[tuple[Path, Snapshot]]) -> None:
+    for path, snapshot in files:
+        write_bytes(path, snapshot.to_bytes())

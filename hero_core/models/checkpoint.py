@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import safetensors.torch
 from safetensors import SafetensorError, safe_open
@@ -57,12 +57,29 @@ class Origin:
     metadata: Mapping[str, Any]
 
 
+class Snapshot(NamedTuple):
+    """Tensors as they were at one moment, on the CPU, and a JSON header."""
+
+    tensors: Mapping[str, Tensor]
+    header: str
+
+    @classmethod
+    def of(cls, tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> Self:
+        """Copies of the tensors, which may change from now on."""
+        copies = {name: tensor.detach().contiguous().to("cpu", copy=True) for name, tensor in tensors.items()}
+        return cls(copies, json.dumps(header, sort_keys=True, allow_nan=False))
+
+    def to_bytes(self) -> bytes:
+        """A safetensors file; equal contents give equal bytes."""
+        return safetensors.torch.save(dict(self.tensors), metadata={_HEADER: self.header})
+
+
 def save_network(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
     """Write a checkpoint; it replaces an older one only when it is complete and on disk."""
-    write_bytes(path, checkpoint_bytes(network, metadata))
+    write_bytes(path, checkpoint_of(network, metadata).to_bytes())
 
 
-def checkpoint_bytes(network: Network, metadata: Mapping[str, Any]) -> bytes:
+def checkpoint_of(network: Network, metadata: Mapping[str, Any]) -> Snapshot:
     """What a checkpoint of a network as it is now holds."""
     header = {
         "schema": SCHEMA,
@@ -71,7 +88,7 @@ def checkpoint_bytes(network: Network, metadata: Mapping[str, Any]) -> bytes:
         "metadata": dict(metadata),
         "versions": library_versions(),
     }
-    return pack(network.state_dict(), header)
+    return Snapshot.of(network.state_dict(), header)
 
 
 def load_network(path: Path, cls: type[NetworkT]) -> tuple[NetworkT, Origin]:
@@ -92,15 +109,8 @@ def load_network(path: Path, cls: type[NetworkT]) -> tuple[NetworkT, Origin]:
     return network.eval(), Origin(path, hashlib.sha256(data).hexdigest(), header["metadata"])
 
 
-def pack(tensors: Mapping[str, Tensor], header: Mapping[str, Any]) -> bytes:
-    """Tensors and a JSON header as the bytes of a safetensors file; equal contents give equal bytes."""
-    ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(header, sort_keys=True, allow_nan=False)
-    return safetensors.torch.save(ready, metadata={_HEADER: text})
-
-
 def unpack(data: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """The inverse of :func:`pack`; ``path`` is named in errors.
+    """The inverse of :meth:`Snapshot.to_bytes`; ``path`` is named in errors.
 
     Raises:
         WeightsError: not such bytes, or damaged.
@@ -115,7 +125,7 @@ def unpack(data: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 
 def read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a file made of :func:`pack`; no tensor is read.
+    """The JSON header of a file made of :meth:`Snapshot.to_bytes`; no tensor is read.
 
     Raises:
         WeightsError: the file is damaged, or not such a file.

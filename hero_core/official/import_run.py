@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from hero_core.errors import InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.models.checkpoint import pack, save_network
+from hero_core.models.checkpoint import Snapshot, save_network
 from hero_core.models.evaluator import MotionEvaluator
 from hero_core.models.generators.hero import Hero, MaskedTransformer, ResidualTransformer
 from hero_core.models.tc_clip.tower import TcClip
@@ -225,7 +225,7 @@ def _write(imported: Sequence[Imported], skipped: Sequence[Skipped], src: Path, 
             **one.metadata,
         }
         if isinstance(one.model, TcClip):
-            write_bytes(destination, pack(one.model.state_dict(), origin))
+            write_bytes(destination, Snapshot.of(one.model.state_dict(), origin).to_bytes())
         else:
             save_network(destination, one.model, origin)
         models[source.kind] = {"name": source.name, **origin, "notes": list(one.notes)}

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from hero_core.errors import ConfigError, WeightsError
-from hero_core.models.checkpoint import pack
+from hero_core.models.checkpoint import Snapshot
 from trainer.state import Best, Tally, TrainingState, require_same_run
 
 IDENTITY = {"part": "masked", "settings": "a", "data": "b"}
@@ -29,7 +29,7 @@ def saved(tmp_path):
     one = fresh(0)
     learn(one, 3)
     one.step, one.best, one.tally = 3, Best(0.1 + 0.2, 2), Tally(1, {"total": 1 / 3})
-    (tmp_path / "state.safetensors").write_bytes(one.to_bytes(IDENTITY))
+    (tmp_path / "state.safetensors").write_bytes(one.snapshot(IDENTITY).to_bytes())
     return one, tmp_path / "state.safetensors"
 
 
@@ -52,7 +52,7 @@ def test_a_parameter_that_had_no_gradient_yet(tmp_path):
         each.optimizer.add_param_group({"params": [nn.Parameter(torch.zeros(2))]})
     learn(one, 1)
     one.step = 1
-    (tmp_path / "state.safetensors").write_bytes(one.to_bytes(IDENTITY))
+    (tmp_path / "state.safetensors").write_bytes(one.snapshot(IDENTITY).to_bytes())
     other.load(tmp_path / "state.safetensors", IDENTITY)
     assert (other.step, other.best) == (1, None)
 
@@ -80,7 +80,7 @@ def test_damaged(saved):
 
 def test_a_checkpoint_is_no_training_state(tmp_path):
     path = tmp_path / "state.safetensors"
-    path.write_bytes(pack({}, {"schema": "hero-checkpoint/2"}))
+    path.write_bytes(Snapshot.of({}, {"schema": "hero-checkpoint/2"}).to_bytes())
     with pytest.raises(WeightsError, match="hero-checkpoint/2"):
         require_same_run(path, IDENTITY)
 

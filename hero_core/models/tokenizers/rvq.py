@@ -353,13 +353,15 @@ class MotionDecoder(nn.Module):
         if lengths is None:
             motion: Tensor = self.model(latents)
             return motion
-        hidden = _zero_past(latents, lengths)
+        valid = _valid(latents, lengths)
+        hidden = latents * valid
         for layer in self._layers():
             hidden = layer(hidden)
             if isinstance(layer, Twice):
                 lengths = 2 * lengths
+                valid = _valid(hidden, lengths)
             elif isinstance(layer, Conv1d | ResidualBlock):  # the others leave zeros zero
-                hidden = _zero_past(hidden, lengths)
+                hidden = hidden * valid
         return hidden
 
     def _layers(self) -> Iterator[nn.Module]:
@@ -368,10 +370,9 @@ class MotionDecoder(nn.Module):
                 yield from inner.model if isinstance(inner, ResidualBlocks) else [inner]
 
 
-def _zero_past(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """``(n, b, c)`` with zeros past each of the lengths ``(b,)``."""
-    valid = valid_mask(lengths, hidden.shape[0]).T  # (n, b)
-    return hidden * valid[..., None]
+def _valid(hidden: Tensor, lengths: Tensor) -> Tensor:
+    """What to multiply ``(n, b, c)`` by for zeros past each of the lengths ``(b,)``, ``(n, b, 1)``."""
+    return valid_mask(lengths, hidden.shape[0]).T[..., None].to(hidden.dtype)
 
 
 class Twice(nn.Module):

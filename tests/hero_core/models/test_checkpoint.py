@@ -14,8 +14,8 @@ from hero_core import storage
 from hero_core.config import Config
 from hero_core.errors import ConfigError, WeightsError
 from hero_core.models.checkpoint import (
+    Snapshot,
     load_network,
-    pack,
     read_header,
     require_state,
     save_network,
@@ -74,8 +74,8 @@ def test_others_read_it_without_our_code(tmp_path: Path) -> None:
 
 def test_equal_contents_give_equal_bytes(tmp_path: Path) -> None:
     tensors = {name: torch.arange(6.0).view(2, 3) for name in ("b", "a")}
-    data = pack(tensors, {"x": 1, "y": 2})
-    assert data == pack(dict(reversed(list(tensors.items()))), {"y": 2, "x": 1})
+    data = Snapshot.of(tensors, {"x": 1, "y": 2}).to_bytes()
+    assert data == Snapshot.of(dict(reversed(list(tensors.items()))), {"y": 2, "x": 1}).to_bytes()
     header, found = unpack(data, tmp_path)
     assert header == {"x": 1, "y": 2}
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
@@ -107,7 +107,7 @@ def test_what_is_not_a_checkpoint_is_named(tmp_path: Path) -> None:
     save(path)
     with pytest.raises(WeightsError, match=r"best\.safetensors: holds a 'toy' model, expected 'other'"):
         load_network(path, Other)
-    path.write_bytes(pack({}, {"schema": "hero-checkpoint/0", "kind": "toy"}))
+    path.write_bytes(Snapshot.of({}, {"schema": "hero-checkpoint/0", "kind": "toy"}).to_bytes())
     with pytest.raises(WeightsError, match="version 'hero-checkpoint/0', expected 'hero-checkpoint/"):
         load_network(path, Toy)
     safetensors.torch.save_file({"layer.bias": torch.zeros(2)}, path)
@@ -129,10 +129,10 @@ def test_settings_of_another_version_are_named(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save(path)
     header, tensors = unpack(path.read_bytes(), path)
-    path.write_bytes(pack(tensors, header | {"config": {"depth": 3}}))
+    path.write_bytes(Snapshot.of(tensors, header | {"config": {"depth": 3}}).to_bytes())
     with pytest.raises(ConfigError, match=r"best\.safetensors.*depth"):
         load_network(path, Toy)
-    path.write_bytes(pack(tensors, header | {"config": {"width": 4}}))
+    path.write_bytes(Snapshot.of(tensors, header | {"config": {"width": 4}}).to_bytes())
     with pytest.raises(WeightsError, match=r"layer\.weight \(2, 3\) instead of \(2, 4\)"):
         load_network(path, Toy)
 

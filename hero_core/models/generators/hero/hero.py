@@ -95,7 +95,8 @@ class Hero(nn.Module):
                 motion = self._react(*(each.to(device) for each in inputs))
             else:
                 weights = tuple(tensor.data_ptr() for tensor in (*self.parameters(), *self.buffers()))
-                motion = recordings(self._react, inputs, (self.sampling, weights))
+                bound = self.sampling, torch.get_float32_matmul_precision(), weights
+                motion = recordings(self._react, inputs, bound)
         return motion[:, : size * self.tokenizer.unit_length]
 
     @torch.no_grad()

@@ -1,7 +1,7 @@
 """What HERO's two transformers share: a decoder over motion tokens that watches a video (paper, section 3.3)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
@@ -187,7 +187,7 @@ class VideoDecoder(nn.Module):
         if not self.config.guidance_keeps_frames:
             frames = frames * keep[:, None, None]
         watched = self.condition_projection(frames)  # (b, t, latent)
-        shown = self._when(condition.times[:, None])
+        shown = self._when(lambda: condition.times[:, None])
         memories = [cast(DecoderUnit, unit).look_at(watched, shown) for unit in self.units]
         return Context(
             self.condition_projection(token)[:, None],  # (b, 1, latent)
@@ -229,16 +229,18 @@ class VideoDecoder(nn.Module):
         packing = Packing.of(F.pad(valid, (before, 0), value=True), most)  # of (b, p + n)
         packed = packing.pack(torch.cat([prefix, motion], dim=1))  # (v, latent)
         bias = attention_bias(packing.valid, product_dtype(packed))
-        when = self._when(F.pad(token_times(count, tokens.device), (before, 0)))  # the prefix has no time
+        when = self._when(
+            lambda: F.pad(token_times(count, tokens.device), (before, 0))
+        )  # the prefix has no time
         for unit, frames in zip_longest(self.units, context.frames):
             packed = unit(packed, packing, bias, frames, when)
         return Hidden(packed, packing, before)
 
-    def _when(self, seconds: Tensor) -> Rotation | None:
+    def _when(self, seconds: Callable[[], Tensor]) -> Rotation | None:
         """Times ``(..., n)`` as rotations, if the attention to the frames knows of time."""
         if self.config.frame_time != "rotary":
             return None
-        return Rotation.of(seconds, self.config.latent_dim // self.config.heads)
+        return Rotation.of(seconds(), self.config.latent_dim // self.config.heads)
 
 
 class OutputHead(nn.Sequential):
