@@ -87,7 +87,7 @@ def reaction_seconds(generator: Hero, batch: int, device: torch.device, times: i
 
 
 def protocol_seconds(generator: Hero, device: torch.device) -> float:
-    """How long the paper's protocol takes, from one of its repeats: after another, on a GPU, which then has recorded."""
+    """How long the protocol takes, from one of its repeats; on a GPU, one that comes after others."""
     rng = torch.Generator().manual_seed(0)
     frames = torch.randn(EVALUATED_CLIPS, SAMPLED_FRAMES, FEATURE_DIM, generator=rng).numpy()
     shown = np.linspace(0, 10, SAMPLED_FRAMES)
