@@ -42,9 +42,26 @@ def _fsync(path: Path) -> None:
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what a killed run left behind in ``folder`` (not below it)."""
+    """Remove what killed processes left behind in ``folder`` (not below it); what a living one is writing stays."""
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
-        leftover.unlink(missing_ok=True)
+        writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
+        if leftover.is_file() and not (writer.isdigit() and _lives(int(writer))):
+            leftover.unlink(missing_ok=True)
+
+
+def _lives(process: int) -> bool:
+    """Whether another process of this machine has this number."""
+    if process == os.getpid():
+        return False
+    if os.name != "posix":  # where asking would end it
+        return True
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 @contextmanager

@@ -1,5 +1,8 @@
 """Files appear whole or not at all."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,7 @@ import pytest
 from hero_core import storage
 from hero_core.errors import InputError
 from hero_core.storage import (
+    TEMPORARY_SUFFIX,
     atomic_folder,
     atomic_path,
     read_json,
@@ -92,3 +96,20 @@ def test_tables_and_arrays(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle"):
         write_npy(tmp_path / "b.npy", np.array([{}], dtype=object))
     assert not (tmp_path / "b.npy").exists()
+
+
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        left, written = (
+            tmp_path / f".a.json.{number}{TEMPORARY_SUFFIX}" for number in (os.getpid(), other.pid)
+        )
+        for path in (left, written):
+            path.write_bytes(b"half")
+        remove_partial_files(tmp_path)
+        assert not left.exists()
+        assert written.exists()
+    finally:
+        other.communicate(b"\n")
+    remove_partial_files(tmp_path)
+    assert not written.exists()
