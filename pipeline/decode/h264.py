@@ -35,12 +35,14 @@ class Picture:
     Attributes:
         is_reference: others may be predicted from it.
         is_idr: nothing after it is predicted from anything before it.
+        number: low bits of its frame number.
         order: low bits of its picture order count.
         has_message: beside it stand settings (SEI) that may hold on, film grain for one.
     """
 
     is_reference: bool
     is_idr: bool
+    number: int
     order: int
     has_message: bool = False
 
@@ -77,12 +79,11 @@ def read_stream(extradata: bytes, packets: Sequence[bytes], times: Sequence[int]
         if picture is None:
             return None
         pictures.append(picture)
+    if not _has_all_references(pictures, sequence):
+        return None
     order = _display_order(pictures, sequence)
     shown = sorted(range(len(order)), key=order.__getitem__)
-    by_time = [times[index] for index in shown]
-    if not pictures[0].is_idr or any(a >= b for a, b in pairwise(by_time)):
-        return None
-    if any(order[a] == order[b] for a, b in pairwise(shown)):
+    if any(order[a] == order[b] or times[a] >= times[b] for a, b in pairwise(shown)):
         return None
     ranks = [0] * len(order)
     for rank, index in enumerate(shown):
@@ -168,14 +169,27 @@ def _read_slice(unit: bytes, sequence: PlainSequence) -> Picture | None:
     try:
         for _ in range(3):  # first macroblock, type, parameter set
             bits.number()
-        bits.read(sequence.frame_number_bits)
+        number = bits.read(sequence.frame_number_bits)
         if kind == _IDR_SLICE:
             bits.number()
         if sequence.order_bits is not None:
             order = bits.read(sequence.order_bits)
     except ValueError:
         return None
-    return Picture(reference, kind == _IDR_SLICE, order)
+    return Picture(reference, kind == _IDR_SLICE, number, order)
+
+
+def _has_all_references(pictures: Sequence[Picture], sequence: PlainSequence) -> bool:
+    """Whether frame numbers run from an IDR picture on without a gap: they count the references (7.4.3)."""
+    number = None
+    for picture in pictures:
+        if picture.is_idr:
+            number = 0
+        if picture.number != number:
+            return False
+        if picture.is_reference:
+            number = (number + 1) % (1 << sequence.frame_number_bits)
+    return True
 
 
 def _display_order(pictures: Sequence[Picture], sequence: PlainSequence) -> list[tuple[int, int]]:
