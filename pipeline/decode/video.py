@@ -279,12 +279,12 @@ def _decode_guessing(path: Path, limits: DecodeLimits, samples: int, taker: _Tak
 
 def _guess_frame_count(video: _Video, packets: list[_Packet] | None) -> int:
     """What the container says, or where it does not count frames, its packets. Reads no picture."""
-    if video.tally.declared_frames:
-        return video.tally.declared_frames
-    if packets is not None:
-        return max(sum(1 for packet in packets if packet.size and not packet.is_discard), 1)
-    with _open(video.path, video.limits) as again:
-        return max(sum(1 for packet in _packets(again) if packet.size and not packet.is_discard), 1)
+    declared = video.tally.declared_frames
+    if packets is None and not declared:
+        with _open(video.path, video.limits) as again:
+            return max(sum(packet.size > 0 and not packet.is_discard for packet in _packets(again)), 1)
+    discarded = sum(packet.size > 0 and packet.is_discard for packet in packets or ())
+    return max((declared or sum(packet.size > 0 for packet in packets or ())) - discarded, 1)
 
 
 def _decode_all(path: Path, limits: DecodeLimits, indices: NDArray[np.int64], taker: _Taker) -> DecodeTally:
