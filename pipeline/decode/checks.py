@@ -22,7 +22,8 @@ class DecodeLimits(Config):
             time alone.
         seconds_per_megapixel_frame: for every frame of a million pixels that the container declares. A sound video
             needs about 0.003 s.
-        seconds_per_megabyte: for every 1,000,000 bytes of the file. A sound video needs about 0.3 s.
+        seconds_per_megabyte: for every 1,000,000 bytes of the file. A sound video needs about 0.3 s, more where
+            pictures hardly change.
         min_decoded_share: smallest part of the promised frames (or of the promised duration, where a container
             does not count frames) that must decode.
         max_damaged_share: largest part of the frames that may be damaged or fail to decode.

@@ -20,12 +20,12 @@ class PlainSequence:
     Attributes:
         length_bytes: size of the number before each NAL unit.
         frame_number_bits: width of the frame number in a slice header.
-        order_bits: width of the picture order count there; ``None`` where pictures are shown as they are coded.
+        order_bits: width of the picture order count there.
     """
 
     length_bytes: int
     frame_number_bits: int
-    order_bits: int | None
+    order_bits: int
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _read_sequence(extradata: bytes) -> PlainSequence | None:
     return PlainSequence((extradata[4] & 3) + 1, frame_number_bits, order_bits)
 
 
-def _plain_widths(bits: "_Bits") -> tuple[int, int | None]:
+def _plain_widths(bits: "_Bits") -> tuple[int, int]:
     """Widths of frame number and picture order count (ITU-T H.264, 7.3.2.1.1); ``ValueError`` if not plain."""
     profile = bits.read(8)
     bits.read(16)  # constraints, level
@@ -120,10 +120,9 @@ def _plain_widths(bits: "_Bits") -> tuple[int, int | None]:
         if bits.read(1):
             raise ValueError("scaling lists")
     frame_number_bits = bits.number() + 4
-    kind = bits.number()
-    if kind not in (0, 2):
-        raise ValueError("picture order of type 1")
-    order_bits = bits.number() + 4 if kind == 0 else None
+    if bits.number():
+        raise ValueError("no picture order count in slice headers")
+    order_bits = bits.number() + 4
     bits.number()  # of reference frames
     if bits.read(1):
         raise ValueError("frame numbers with gaps")
@@ -165,15 +164,13 @@ def _read_slice(unit: bytes, sequence: PlainSequence) -> Picture | None:
     """The first fields of a slice header (ITU-T H.264, 7.3.3)."""
     kind, reference = unit[0] & 31, bool(unit[0] >> 5 & 3)
     bits = _Bits(unit[1:])
-    order = 0
     try:
         for _ in range(3):  # first macroblock, type, parameter set
             bits.number()
         number = bits.read(sequence.frame_number_bits)
         if kind == _IDR_SLICE:
             bits.number()
-        if sequence.order_bits is not None:
-            order = bits.read(sequence.order_bits)
+        order = bits.read(sequence.order_bits)
     except ValueError:
         return None
     return Picture(reference, kind == _IDR_SLICE, number, order)
@@ -194,8 +191,6 @@ def _has_all_references(pictures: Sequence[Picture], sequence: PlainSequence) ->
 
 def _display_order(pictures: Sequence[Picture], sequence: PlainSequence) -> list[tuple[int, int]]:
     """What sorts pictures for display: IDR periods, and in each the picture order count (ITU-T H.264, 8.2.1.1)."""
-    if sequence.order_bits is None:
-        return [(0, index) for index in range(len(pictures))]
     period, high, low, span = 0, 0, 0, 1 << sequence.order_bits
     order = []
     for picture in pictures:

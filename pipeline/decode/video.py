@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -47,10 +48,10 @@ Effort = Literal["ultrafast", "veryfast"]
 """How hard x264 works; its own names."""
 
 _RULE = (
-    "first video stream that is not a cover picture; frames decoded all in order with one thread and so counted, but "
-    "those of H.264 in mp4 and Matroska counted by packets where that proves the same: its pictures that are neither "
-    "taken nor referred to are then not decoded nor checked for damage; edit lists applied; rotation metadata "
-    "{}applied; swscale to rgb24 at the frame's own size, BT.601 where it does not know the tagged matrix"
+    "first video stream that is not a cover picture; all frames decoded in order with one thread and so counted, but "
+    "in sound H.264 with B-frames in mp4 or Matroska packets are counted, and pictures neither taken nor referred to "
+    "are not decoded nor checked for damage; edit lists applied; rotation metadata {}applied; swscale to rgb24 at the "
+    "frame's own size, BT.601 where it does not know the tagged matrix"
 )
 
 _HELD_BYTES = 64_000_000  # so many of a video are read before the first is decoded
@@ -102,7 +103,8 @@ def decode_clip(
     """Decode a video in order, converting only the sampled frames.
 
     Which frames to take depends on how many there are, and headers are not to be trusted. So their count is a
-    guess: where the true count differs, the video is decoded a second time.
+    guess: where the true count differs, the video is decoded a second time. H.264 pictures that are not taken and that
+    no other picture depends on are left out where that provably changes no frame; damage in them goes unseen.
 
     Args:
         path: any video file.
@@ -213,9 +215,7 @@ class _RgbConverter:
 
     def __init__(self, path: Path, rotate: bool) -> None:
         self._path, self._rotate = path, rotate
-        self._reformatter = (
-            VideoReformatter()
-        )  # one for all: a new one builds its tables anew for every frame
+        self._reformatter = VideoReformatter()  # a new one would build its tables anew for every frame
         self.warnings: list[str] = []
 
     def __call__(self, frame: VideoFrame) -> NDArray[np.uint8]:
@@ -263,7 +263,7 @@ class _Taker:
 def _decode_guessing(path: Path, limits: DecodeLimits, samples: int, taker: _Taker) -> DecodeTally:
     """First pass: take the frames that are sampled if there are as many frames as it seems."""
     with _open(path, limits) as video:
-        packets = list(_packets(video)) if video.file_bytes <= _HELD_BYTES else None
+        packets = _held_packets(video)
         guess = _guess_frame_count(video, packets)
         indices = segment_centres(guess, samples)
         if packets is None:
@@ -275,6 +275,17 @@ def _decode_guessing(path: Path, limits: DecodeLimits, samples: int, taker: _Tak
             return video.tally
     taker.frames.clear()
     return _decode_all(path, limits, indices, taker)
+
+
+def _held_packets(video: _Video) -> list[_Packet] | None:
+    """All packets of a file that is small enough to hold; reading it twice would cost more."""
+    if video.file_bytes > _HELD_BYTES:
+        return None
+    most = 2 * video.limits.max_frames  # some packets give no frame: hidden ones, second fields
+    packets = list(islice(_packets(video), most + 1))
+    if len(packets) > most:
+        raise DecodeError(video.path, "limits", f"over {most} packets for {video.limits.max_frames} frames")
+    return packets
 
 
 def _guess_frame_count(video: _Video, packets: list[_Packet] | None) -> int:
@@ -306,16 +317,21 @@ def _plain_stream(video: _Video, packets: list[_Packet]) -> h264.PlainStream | N
     """The one rule for when packets may stay undecoded: only where nothing can hinge on it but damage in them.
 
     That is H.264 as mp4 and Matroska carry it, read to the end without a complaint, with a time for every picture,
-    nothing left out by an edit list, one set of parameters, whole frames, and a display order on which picture
-    headers and times agree and that the decoder is ready for from the start. See also :func:`_take_needed`.
+    nothing left out by an edit list, one set of parameters, whole frames, no reference missing, and a display order on
+    which picture headers and times agree and that the decoder is ready for from the start. Streams without B-frames
+    have next to nothing to leave out. See also :func:`_take_needed`.
     """
-    context, pictures = video.stream.codec_context, packets[:-1]
-    promised = video.tally.declared_frames
-    if context.codec.canonical_name != "h264" or video.tally.read_error or promised not in (0, len(pictures)):
+    context, limits, tally = video.stream.codec_context, video.limits, video.tally
+    if context.codec.canonical_name != "h264" or not context.reorder_depth:
         return None
-    times = [packet.pts for packet in pictures if packet.pts is not None]
+    if not packets or packets[-1].size or tally.read_error:
+        return None
+    pictures = packets[:-1]
+    if len(pictures) > limits.max_frames or tally.declared_frames not in (0, len(pictures)):
+        return None
+    times = [picture.pts for picture in pictures if picture.pts is not None]
     odd = any(p.is_discard or p.is_corrupt or not p.size or p.has_sidedata("new_extradata") for p in pictures)
-    if odd or packets[-1:] == [] or packets[-1].size or len(times) != len(pictures):
+    if odd or len(times) != len(pictures):
         return None
     stream = h264.read_stream(context.extradata or b"", [bytes(packet) for packet in pictures], times)
     return stream if stream and stream.reorder_depth <= context.reorder_depth else None

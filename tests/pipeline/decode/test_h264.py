@@ -72,12 +72,6 @@ def test_a_new_start_in_the_middle() -> None:
     assert twice.ranks[7:] == tuple(rank + 7 for rank in twice.ranks[:7])
 
 
-def test_pictures_shown_as_they_are_coded() -> None:
-    packets = [picture(0, 0, idr=True), picture(1, 0), picture(2, 0, reference=False), picture(2, 0)]
-    stream = read_stream(extradata(order_kind=2), packets, [0, 1, 2, 3])
-    assert stream == PlainStream((0, 1, 2, 3), (False, False, True, False), 0)
-
-
 def test_a_message_may_hold_on() -> None:
     packets, times = bipredictive(2)
     packets[2] = unit(0x06, "0" * 16) + packets[2]
@@ -98,6 +92,7 @@ def test_slices_of_one_picture() -> None:
     "headers",
     [
         extradata(order_kind=1),
+        extradata(order_kind=2),
         extradata(gaps="1"),
         extradata(whole_frames="0"),
         extradata(sets=2),

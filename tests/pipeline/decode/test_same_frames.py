@@ -14,7 +14,7 @@ from av.video.reformatter import VideoReformatter
 from pipeline.decode import video as decode
 from pipeline.decode.sampling import segment_centres
 from pipeline.decode.transforms import resize_frame
-from pipeline.decode.video import DecodedClip, DecodeError, decode_clip
+from pipeline.decode.video import DecodedClip, DecodeError, DecodeLimits, decode_clip
 
 FRAMES, WIDTH, HEIGHT, SIZE = 50, 96, 80, 24
 
@@ -175,6 +175,16 @@ def test_what_holds_no_packets_decodes_everything(
     monkeypatch.setattr(decode, "_HELD_BYTES", 0)
     assert_same(decode_clip(path, size=SIZE), frames, times)
     assert len(sent) == FRAMES
+
+
+@pytest.mark.parametrize("name", ["h264_matroska", "h264_long_gop"])
+def test_the_limit_of_frames_holds_for_those_left_out(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / f"clip{RECIPES[name].suffix}", RECIPES[name])
+    assert decode_clip(path, DecodeLimits(max_frames=FRAMES), size=SIZE).frame_count == FRAMES
+    for most in (FRAMES - 1, FRAMES // 2 - 1):
+        with pytest.raises(DecodeError, match="frames") as caught:
+            decode_clip(path, DecodeLimits(max_frames=most), size=SIZE)
+        assert caught.value.stage == "limits"
 
 
 def damaged(path: Path, is_victim: Callable[[int], bool]) -> Path:
