@@ -4,9 +4,10 @@ python -m benchmarks.extract_decode --out benchmarks/results/extract-decode-cpu.
 python -m benchmarks.extract_decode clip.mp4 other.avi
 
 Without files: clips of MiniViMo, written here, and the videos of HERO_REALDATA_DIR where that is set. Everything runs
-with one thread on one machine, in turns, so that what else the machine does meets all alike; a number is the median
-of the turns. Other decoders take the same 16 frames, resized in the same way. Two rows are a scale and no rivals:
-PyAV and the ffmpeg command decode every frame and keep none, the latter with the start of its process.
+with one thread on one machine, in turns, so that what else the machine does meets all alike; the table has the fastest
+turn, as other work only ever adds time, and the JSON file the median beside it. Other decoders take the same 16
+frames, resized in the same way. Two columns are a scale and no rivals: PyAV and the ffmpeg command decode every frame
+and keep none, the latter with the start of its process.
 """
 
 import argparse
@@ -39,6 +40,8 @@ VIDEO_SUFFIXES = {".mp4", ".avi", ".mkv", ".webm", ".mov"}
 TURNS = 7
 
 Decoder = Callable[[Path], object]
+Row = dict[str, float | str]
+"""Milliseconds by decoder, or why there are none."""
 
 
 def main() -> None:
@@ -78,19 +81,20 @@ def real_clips() -> list[Path]:
 
 def measured(files: Sequence[Path], turns: int) -> dict[str, Any]:
     """Milliseconds of every decoder on every file, with the environment that they were measured in."""
-    rows = {}
+    fastest, median = {}, {}
     for path in files:
-        rows[path.name] = row = milliseconds(path, turns)
-        print(path.name, json.dumps(row), flush=True)
+        fastest[path.name], median[path.name] = milliseconds(path, turns)
+        print(path.name, json.dumps(fastest[path.name]), flush=True)
     return {
         "environment": environment_of(torch.device("cpu")) | {"decoders": versions(), "turns": turns},
-        "milliseconds_per_clip": rows,
+        "fastest_milliseconds_per_clip": fastest,
+        "median_milliseconds_per_clip": median,
     }
 
 
-def milliseconds(path: Path, turns: int) -> dict[str, float | str]:
-    """The median of each decoder's turns, or why there is none."""
-    row: dict[str, float | str] = {}
+def milliseconds(path: Path, turns: int) -> tuple[Row, Row]:
+    """The fastest of each decoder's turns and their median, or why there is neither."""
+    row: Row = {}
     seconds: dict[str, list[float]] = {}
     for name, (is_installed, decode) in DECODERS.items():
         row[name] = first_failure(decode, path) if is_installed() else "not installed"
@@ -101,7 +105,9 @@ def milliseconds(path: Path, turns: int) -> dict[str, float | str]:
             began = time.perf_counter()
             DECODERS[name][1](path)
             times.append(time.perf_counter() - began)
-    return row | {name: round(1000 * statistics.median(times), 1) for name, times in seconds.items()}
+    fastest = {name: round(1000 * min(times), 1) for name, times in seconds.items()}
+    median = {name: round(1000 * statistics.median(times), 1) for name, times in seconds.items()}
+    return row | fastest, row | median
 
 
 def first_failure(decode: Decoder, path: Path) -> str:
@@ -193,7 +199,7 @@ def versions() -> dict[str, str]:
 def table(results: dict[str, Any]) -> str:
     """As Markdown."""
     lines = ["| ms per clip | " + " | ".join(DECODERS) + " |", "|---" * (len(DECODERS) + 1) + "|"]
-    for name, row in results["milliseconds_per_clip"].items():
+    for name, row in results["fastest_milliseconds_per_clip"].items():
         lines.append(f"| {name} | " + " | ".join(str(row[decoder]) for decoder in DECODERS) + " |")
     return "\n".join(lines)
 
