@@ -35,34 +35,39 @@ def merge_tokens(tokens: Tensor, target: int, rate: int) -> Tensor:
         ``(b, min(n, target), d)`` in the order of the last step: unmerged even tokens by falling similarity,
         then the odd ones.
     """
-    values = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
-    sizes = values.new_ones(*values.shape[:2], 1)
+    sums = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+    sizes = sums.new_ones(*sums.shape[:2], 1)
     for merged in merge_schedule(tokens.shape[1], target, rate):
-        values, sizes = _merge_step(values, sizes, merged)
-    return values.to(tokens.dtype)
+        sums, sizes = _merge_step(sums, sizes, merged)
+    return (sums / sizes).to(tokens.dtype)
 
 
-def _merge_step(values: Tensor, sizes: Tensor, merged: int) -> tuple[Tensor, Tensor]:
-    """Merge the ``merged`` even tokens most like an odd one into it: ``n`` tokens become ``n - merged``."""
-    even, odd = values[:, 0::2], values[:, 1::2]
-    even_sizes, odd_sizes = sizes[:, 0::2], sizes[:, 1::2]
+def _merge_step(sums: Tensor, sizes: Tensor, merged: int) -> tuple[Tensor, Tensor]:
+    """Merge the ``merged`` even tokens most like an odd one into it: ``n`` tokens become ``n - merged``.
 
-    similarity = F.normalize(even, dim=-1) @ F.normalize(odd, dim=-1).mT  # (b, n_even, n_odd)
+    A token is the sum of its members ``(b, n, d)`` and their number ``(b, n, 1)``: the cosine of two sums is that of
+    their means.
+    """
+    directions = F.normalize(sums, dim=-1)
+    similarity = directions[:, 0::2] @ directions[:, 1::2].mT  # (b, n_even, n_odd)
     best_similarity, best_odd = similarity.max(dim=-1)  # (b, n_even)
     order = best_similarity.argsort(dim=-1, descending=True, stable=True)
     leaving, staying = order[:, :merged], order[:, merged:]
 
     # (b, n_odd, merged): column j marks the odd token into which the j-th leaving token goes.
-    links = F.one_hot(best_odd.gather(1, leaving), odd.shape[1]).to(values.dtype).mT
-    leaving_sizes = _take(even_sizes, leaving)
-    merged_sizes = odd_sizes + links @ leaving_sizes
-    merged_values = (odd * odd_sizes + links @ (_take(even, leaving) * leaving_sizes)) / merged_sizes
-    return (
-        torch.cat([_take(even, staying), merged_values], dim=1),
-        torch.cat([_take(even_sizes, staying), merged_sizes], dim=1),
-    )
+    odd = torch.arange(similarity.shape[2], device=sums.device)
+    links = (odd[:, None] == best_odd.gather(1, leaving)[:, None]).to(sums.dtype)
+
+    def merge(tokens: Tensor) -> Tensor:  # (b, n, ...) -> (b, n - merged, ...)
+        joined = torch.baddbmm(tokens[:, 1::2], links, take_tokens(tokens, 2 * leaving))
+        return torch.cat([take_tokens(tokens, 2 * staying), joined], dim=1)
+
+    return merge(sums), merge(sizes)
 
 
-def _take(tokens: Tensor, index: Tensor) -> Tensor:
-    """``tokens[i, index[i]]`` for every clip i: ``(b, n, d)`` and ``(b, m)`` give ``(b, m, d)``."""
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+def take_tokens(tokens: Tensor, index: Tensor) -> Tensor:
+    """``tokens[i, index[i]]`` for every i: ``(b, n, d)`` and ``(b, m)`` give ``(b, m, d)``, row by row."""
+    b, n, _ = tokens.shape
+    first = torch.arange(0, b * n, n, device=index.device)  # of every clip
+    rows = tokens.flatten(0, 1).index_select(0, (index + first[:, None]).flatten())
+    return rows.unflatten(0, index.shape)
