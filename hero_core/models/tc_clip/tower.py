@@ -124,66 +124,61 @@ class ContextAttention(nn.Module):
             ``(b, t, n)``: softmax over local and context keys, mean over heads, float32 or better.
         """
         b, _, n, _ = local.shape
-        key, value = self.k_proj(local), self.v_proj(local)  # (b, t, n, d)
-        bias = None
+        key, value, bias = self.k_proj(local), self.v_proj(local), None  # (b, t, n, d)
         if context is not None:
             key = _append(key, self.k_proj(context))  # (b, t, n + k, d)
             value = _append(value, self.v_proj(context))
-            bias = self._bias(n, context.shape[1])
-        query, key, value = (self._split(x) for x in (self.q_proj(local), key, value))  # (b·t, h, n, e)
+            bias = self._bias(n, context.shape[1]).unsqueeze(0)  # 4-d: torch's fused attention takes no less
+        query, key, value = (
+            rearrange(x, "b t n (h e) -> (b t) h n e", h=self.heads) for x in (self.q_proj(local), key, value)
+        )
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        logits = (query[:, :, :1] * query.shape[-1] ** -0.5) @ key.mT  # (b·t, h, 1, n + k)
-        attention = _softmax(logits, bias)[..., 0, :n].mean(dim=1)
         output = self.out_proj(rearrange(attended, "(b t) h n e -> b t n (h e)", b=b))
-        return output, attention.unflatten(0, (b, -1))
+        return output, self._class_attention(local, context)[..., :n].mean(dim=2)
 
     def of_class_tokens(self, local: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """What :meth:`forward` gives for the class tokens, ``(b, t, 1, d)`` and ``(b, t, n)``, at a fraction of the cost.
+        """What :meth:`forward` says of the class tokens, ``(b, t, 1, d)`` and ``(b, t, n)``, without the rest.
 
-        One query needs no projected keys and values: ``q · (K x) = (Kᵀ q) · x``, and a weighted mean of ``V x`` is V
-        of the weighted mean of x.
+        Values are not projected either: a weighted mean of ``V x`` is V of the weighted mean of x.
         """
-        key_weight, value_weight = (
-            rearrange(projection.weight, "(h e) d -> h e d", h=self.heads)
-            for projection in (self.k_proj, self.v_proj)
-        )
-        query = rearrange(self.q_proj(local[:, :, 0]), "b t (h e) -> b t h e", h=self.heads)
-        query = query * query.shape[-1] ** -0.5
-        constant = (query * self.k_proj.bias.unflatten(0, (self.heads, -1))).sum(dim=-1, keepdim=True)
-        query = torch.einsum("bthe,hed->bthd", query, key_weight)
-        logits = query @ local.mT + constant  # (b, t, h, n)
-        if context is None:
-            attention = _softmax(logits, None)
-            mean = attention.to(local.dtype) @ local  # (b, t, h, d)
-        else:
-            logits = torch.cat([logits, query @ context.unsqueeze(1).mT + constant], dim=-1)  # (b, t, h, n + k)
-            attention = _softmax(logits, self._bias(local.shape[2], context.shape[1]).squeeze(2))
-            near, far = attention.to(local.dtype).split([local.shape[2], context.shape[1]], dim=-1)
-            mean = near @ local + far @ context.unsqueeze(1)
+        n = local.shape[2]
+        attention = self._class_attention(local, context)  # (b, t, h, n + k)
+        weights = attention.to(local.dtype)
+        mean = weights[..., :n] @ local  # (b, t, h, d)
+        if context is not None:
+            mean = mean + weights[..., n:] @ context.unsqueeze(1)
+        value_weight = self.v_proj.weight.unflatten(0, (self.heads, -1))  # (h, e, d)
         attended = torch.einsum("bthd,hed->bthe", mean, value_weight).flatten(2) + self.v_proj.bias
         output: Tensor = self.out_proj(attended).unsqueeze(2)
-        return output, attention[..., : local.shape[2]].mean(dim=2)
+        return output, attention[..., :n].mean(dim=2)
 
-    def _split(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b t n (h e) -> (b t) h n e", h=self.heads)
+    def _class_attention(self, local: Tensor, context: Tensor | None) -> Tensor:
+        """Every head's attention from the class token to local and context tokens: ``(b, t, h, n + k)``.
+
+        For one query it is less work to carry it over to the tokens than the tokens to it: ``q · K x = Kᵀ q · x``.
+        """
+        query = self.q_proj(local[:, :, 0]).unflatten(-1, (self.heads, -1))  # (b, t, h, e)
+        query = query * query.shape[-1] ** -0.5
+        constant = (query * self.k_proj.bias.view_as(query[0, 0])).sum(dim=-1, keepdim=True)
+        key_weight = self.k_proj.weight.unflatten(0, (self.heads, -1))  # (h, e, d)
+        query = torch.einsum("bthe,hed->bthd", query, key_weight)
+        logits = query @ local.mT + constant  # (b, t, h, n)
+        if context is not None:
+            logits = torch.cat([logits, query @ context.unsqueeze(1).mT + constant], dim=-1)
+            logits = logits + self._bias(local.shape[2], context.shape[1]).squeeze(1)
+        return logits.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
     def _bias(self, local: int, context: int) -> Tensor:
-        """``(1, h, 1, n + k)``, and 4-d: torch's fused attention takes no less."""
-        table = self.local_global_bias_table.unsqueeze(0)  # (1, h, 1, 2)
+        """``(h, 1, n + k)``."""
+        table = self.local_global_bias_table  # (h, 1, 2)
         return torch.cat(
-            [table[..., :1].expand(-1, -1, -1, local), table[..., 1:].expand(-1, -1, -1, context)], dim=-1
+            [table[..., :1].expand(-1, -1, local), table[..., 1:].expand(-1, -1, context)], dim=-1
         )
 
 
 def _append(local: Tensor, context: Tensor) -> Tensor:
     """The same context for every frame: ``(b, t, n, d)`` and ``(b, k, d)`` -> ``(b, t, n + k, d)``."""
     return torch.cat([local, context.unsqueeze(1).expand(-1, local.shape[1], -1, -1)], dim=2)
-
-
-def _softmax(logits: Tensor, bias: Tensor | None) -> Tensor:
-    """Over the last dimension, float32 or better."""
-    biased = logits if bias is None else logits + bias
-    return biased.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
 
 
 class Mlp(nn.Module):
