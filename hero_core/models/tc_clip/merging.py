@@ -35,39 +35,33 @@ def merge_tokens(tokens: Tensor, target: int, rate: int) -> Tensor:
         ``(b, min(n, target), d)`` in the order of the last step: unmerged even tokens by falling similarity,
         then the odd ones.
     """
-    sums = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
-    sizes = sums.new_ones(*sums.shape[:2], 1)
+    values = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+    groups = torch.cat([values, values.new_ones(*values.shape[:2], 1)], dim=-1)  # (b, n, d + 1)
     for merged in merge_schedule(tokens.shape[1], target, rate):
-        sums, sizes = _merge_step(sums, sizes, merged)
-    return (sums / sizes).to(tokens.dtype)
+        groups = _merge_step(groups, merged)
+    return (groups[..., :-1] / groups[..., -1:]).to(tokens.dtype)
 
 
-def _merge_step(sums: Tensor, sizes: Tensor, merged: int) -> tuple[Tensor, Tensor]:
+def _merge_step(groups: Tensor, merged: int) -> Tensor:
     """Merge the ``merged`` even tokens most like an odd one into it: ``n`` tokens become ``n - merged``.
 
-    A token is the sum of its members ``(b, n, d)`` and their number ``(b, n, 1)``: the cosine of two sums is that of
-    their means.
+    A token is a group of the original ones, ``(b, n, d + 1)``: their sum, which points where their mean does, then
+    how many they are.
     """
-    directions = F.normalize(sums, dim=-1)
+    directions = F.normalize(groups[..., :-1], dim=-1)
     similarity = directions[:, 0::2] @ directions[:, 1::2].mT  # (b, n_even, n_odd)
     best_similarity, best_odd = similarity.max(dim=-1)  # (b, n_even)
     order = best_similarity.argsort(dim=-1, descending=True, stable=True)
-    leaving, staying = order[:, :merged], order[:, merged:]
+    even, odd = take(groups, 2 * order), groups[:, 1::2]
 
     # (b, n_odd, merged): column j marks the odd token into which the j-th leaving token goes.
-    odd = torch.arange(similarity.shape[2], device=sums.device)
-    links = (odd[:, None] == best_odd.gather(1, leaving)[:, None]).to(sums.dtype)
-
-    def merge(tokens: Tensor) -> Tensor:  # (b, n, ...) -> (b, n - merged, ...)
-        joined = torch.baddbmm(tokens[:, 1::2], links, take_tokens(tokens, 2 * leaving))
-        return torch.cat([take_tokens(tokens, 2 * staying), joined], dim=1)
-
-    return merge(sums), merge(sizes)
+    positions = torch.arange(odd.shape[1], device=odd.device)
+    links = positions[:, None] == best_odd.gather(1, order[:, :merged])[:, None]
+    joined = torch.baddbmm(odd, links.to(odd.dtype), even[:, :merged])
+    return torch.cat([even[:, merged:], joined], dim=1)
 
 
-def take_tokens(tokens: Tensor, index: Tensor) -> Tensor:
-    """``tokens[i, index[i]]`` for every i: ``(b, n, d)`` and ``(b, m)`` give ``(b, m, d)``, row by row."""
-    b, n, _ = tokens.shape
-    first = torch.arange(0, b * n, n, device=index.device)  # of every clip
-    rows = tokens.flatten(0, 1).index_select(0, (index + first[:, None]).flatten())
-    return rows.unflatten(0, index.shape)
+def take(tokens: Tensor, index: Tensor) -> Tensor:
+    """Row by row ``tokens[i, index[i]]``: ``(b, n, d)`` and ``(b, m)`` give ``(b, m, d)``."""
+    rows = torch.arange(len(tokens), device=index.device)
+    return tokens[rows[:, None], index]

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from hero_core.config import Config
-from hero_core.models.tc_clip.merging import merge_tokens, take_tokens
+from hero_core.models.tc_clip.merging import merge_tokens, take
 
 SHARPNESS = 1.702
 """Of QuickGELU's sigmoid."""
@@ -123,18 +123,17 @@ class ContextAttention(nn.Module):
             The attended values ``(b, t, n, d)``, and the class token's attention to the local tokens
             ``(b, t, n)``: softmax over local and context keys, mean over heads, float32 or better.
         """
-        b, _, n, _ = local.shape
         key, value, bias = self.k_proj(local), self.v_proj(local), None  # (b, t, n, d)
         if context is not None:
             key = _append(key, self.k_proj(context))  # (b, t, n + k, d)
             value = _append(value, self.v_proj(context))
-            bias = self._bias(n, context.shape[1]).unsqueeze(0)  # 4-d: torch's fused attention takes no less
+            bias = self._bias(local.shape[2], context.shape[1])
         query, key, value = (
-            rearrange(x, "b t n (h e) -> (b t) h n e", h=self.heads) for x in (self.q_proj(local), key, value)
-        )
+            self._heads(x.flatten(0, 1)).transpose(1, 2) for x in (self.q_proj(local), key, value)
+        )  # (b·t, h, n, e)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        output = self.out_proj(rearrange(attended, "(b t) h n e -> b t n (h e)", b=b))
-        return output, self._class_attention(local, context)[..., :n].mean(dim=2)
+        output = self.out_proj(attended.transpose(1, 2).reshape(local.shape))
+        return output, self._class_attention(local, context, bias)[..., : local.shape[2]].mean(dim=2)
 
     def of_class_tokens(self, local: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         """What :meth:`forward` says of the class tokens, ``(b, t, 1, d)`` and ``(b, t, n)``, without the rest.
@@ -142,7 +141,8 @@ class ContextAttention(nn.Module):
         Values are not projected either: a weighted mean of ``V x`` is V of the weighted mean of x.
         """
         n = local.shape[2]
-        attention = self._class_attention(local, context)  # (b, t, h, n + k)
+        bias = None if context is None else self._bias(n, context.shape[1])
+        attention = self._class_attention(local, context, bias)  # (b, t, h, n + k)
         weights = attention.to(local.dtype)
         mean = weights[..., :n] @ local  # (b, t, h, d)
         if context is not None:
@@ -152,27 +152,30 @@ class ContextAttention(nn.Module):
         output: Tensor = self.out_proj(attended).unsqueeze(2)
         return output, attention[..., :n].mean(dim=2)
 
-    def _class_attention(self, local: Tensor, context: Tensor | None) -> Tensor:
+    def _class_attention(self, local: Tensor, context: Tensor | None, bias: Tensor | None) -> Tensor:
         """Every head's attention from the class token to local and context tokens: ``(b, t, h, n + k)``.
 
         For one query it is less work to carry it over to the tokens than the tokens to it: ``q · K x = Kᵀ q · x``.
         """
-        query = self.q_proj(local[:, :, 0]).unflatten(-1, (self.heads, -1))  # (b, t, h, e)
+        query = self._heads(self.q_proj(local[:, :, 0]))  # (b, t, h, e)
         query = query * query.shape[-1] ** -0.5
-        constant = (query * self.k_proj.bias.view_as(query[0, 0])).sum(dim=-1, keepdim=True)
+        offset = (query * self._heads(self.k_proj.bias)).sum(dim=-1, keepdim=True)  # (b, t, h, 1)
         key_weight = self.k_proj.weight.unflatten(0, (self.heads, -1))  # (h, e, d)
         query = torch.einsum("bthe,hed->bthd", query, key_weight)
-        logits = query @ local.mT + constant  # (b, t, h, n)
-        if context is not None:
-            logits = torch.cat([logits, query @ context.unsqueeze(1).mT + constant], dim=-1)
-            logits = logits + self._bias(local.shape[2], context.shape[1]).squeeze(1)
-        return logits.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        logits = query @ local.mT  # (b, t, h, n)
+        if context is not None and bias is not None:
+            logits = torch.cat([logits, query @ context.unsqueeze(1).mT], dim=-1) + bias.squeeze(2)
+        return (logits + offset).softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """``(..., d)`` -> ``(..., h, e)``."""
+        return x.view(*x.shape[:-1], self.heads, -1)
 
     def _bias(self, local: int, context: int) -> Tensor:
-        """``(h, 1, n + k)``."""
-        table = self.local_global_bias_table  # (h, 1, 2)
+        """``(1, h, 1, n + k)``, and 4-d: torch's fused attention takes no less."""
+        table = self.local_global_bias_table.unsqueeze(0)  # (1, h, 1, 2)
         return torch.cat(
-            [table[..., :1].expand(-1, -1, local), table[..., 1:].expand(-1, -1, context)], dim=-1
+            [table[..., :1].expand(-1, -1, -1, local), table[..., 1:].expand(-1, -1, -1, context)], dim=-1
         )
 
 
@@ -257,7 +260,7 @@ class Transformer(nn.Module):
 
     def _summarise(self, patches: Tensor, seeds: Tensor) -> Tensor:
         """``(b, t, n, d)`` and ``(b, t, s)`` -> ``(b, k, d)``."""
-        chosen = take_tokens(patches.flatten(0, 1), seeds.flatten(0, 1)).unflatten(0, seeds.shape[:2])
+        chosen = take(patches.flatten(0, 1), seeds.flatten(0, 1)).unflatten(0, seeds.shape[:2])
         return merge_tokens(chosen.flatten(1, 2), self.config.context_tokens, self.config.merge_rate)
 
 
