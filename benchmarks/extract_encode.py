@@ -2,10 +2,10 @@
 
 python -m benchmarks.extract_encode --threads 1 --out benchmarks/results/extract-encode-cpu.json
 
-TC-CLIP's full tower (random weights) and ``mini``, called as ``hero-pipeline extract`` calls them: clips of uint8 frames
-in, features out. The plain ViT reads the same frames one by one: nothing is merged, no frame sees another. The floor is
-what the matrix products of one call would take at the rate of one large product. All are measured by turns, and the
-least time of each counts, because other work on the machine can only add to it.
+TC-CLIP's full tower (random weights) and ``mini``, called as ``hero-pipeline extract`` calls them: clips of uint8
+frames in, features out. The plain ViT reads the same frames one by one: nothing is merged, no frame sees another. The
+floor is what the matrix products of one call would take at the rate of one large product. All are measured by turns,
+and the least time of each counts, because other work on the machine can only add to it.
 """
 
 import argparse
@@ -27,8 +27,8 @@ from pipeline.decode.transforms import normalise
 from pipeline.encoders import Encoder, EncoderName, load_encoder
 
 ENCODERS: tuple[EncoderName, ...] = ("tc-clip-random", "mini")
-SHARE_OF_FULL_TOWER = {"tc-clip-random": 1, "mini": 20}
-"""How often each is called in a round: small ones need more calls for a sound minimum."""
+CALLS = {"tc-clip-random": 1, "mini": 20}
+"""In a round: short ones need more for a sound minimum."""
 
 
 def main() -> None:
@@ -70,7 +70,7 @@ def encoder_row(name: EncoderName, device: torch.device, batch: int, rounds: int
             "plain_vit": lambda: plain(video),
         },
         rounds,
-        SHARE_OF_FULL_TOWER[name],
+        CALLS[name],
         device,
     )
     rate = 2 * len(left) ** 3 / seconds["product"]  # FLOP/s
@@ -97,7 +97,7 @@ def least_seconds(
         function()
     for _ in range(rounds):
         for name, function in functions.items():
-            least[name] = min(least[name], *(seconds_of(function, device) for _ in range(calls + 1)))
+            least[name] = min(least[name], *(seconds_of(function, device) for _ in range(calls)))
     return least
 
 

@@ -147,7 +147,7 @@ class ContextAttention(nn.Module):
         mean = weights[..., :n] @ local  # (b, t, h, d)
         if context is not None:
             mean = mean + weights[..., n:] @ context.unsqueeze(1)
-        value_weight = self.v_proj.weight.unflatten(0, (self.heads, -1))  # (h, e, d)
+        value_weight = rearrange(self.v_proj.weight, "(h e) d -> h e d", h=self.heads)
         attended = torch.einsum("bthd,hed->bthe", mean, value_weight).flatten(2) + self.v_proj.bias
         output: Tensor = self.out_proj(attended).unsqueeze(2)
         return output, attention[..., :n].mean(dim=2)
@@ -160,12 +160,14 @@ class ContextAttention(nn.Module):
         query = self._heads(self.q_proj(local[:, :, 0]))  # (b, t, h, e)
         query = query * query.shape[-1] ** -0.5
         offset = (query * self._heads(self.k_proj.bias)).sum(dim=-1, keepdim=True)  # (b, t, h, 1)
-        key_weight = self.k_proj.weight.unflatten(0, (self.heads, -1))  # (h, e, d)
+        key_weight = rearrange(self.k_proj.weight, "(h e) d -> h e d", h=self.heads)
         query = torch.einsum("bthe,hed->bthd", query, key_weight)
         logits = query @ local.mT  # (b, t, h, n)
         if context is not None and bias is not None:
             logits = torch.cat([logits, query @ context.unsqueeze(1).mT], dim=-1) + bias.squeeze(2)
-        return (logits + offset).softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        attention: Tensor = (logits + offset).softmax(dim=-1, dtype=dtype)
+        return attention
 
     def _heads(self, x: Tensor) -> Tensor:
         """``(..., d)`` -> ``(..., h, e)``."""
@@ -260,8 +262,10 @@ class Transformer(nn.Module):
 
     def _summarise(self, patches: Tensor, seeds: Tensor) -> Tensor:
         """``(b, t, n, d)`` and ``(b, t, s)`` -> ``(b, k, d)``."""
-        chosen = take(patches.flatten(0, 1), seeds.flatten(0, 1)).unflatten(0, seeds.shape[:2])
-        return merge_tokens(chosen.flatten(1, 2), self.config.context_tokens, self.config.merge_rate)
+        chosen = take(patches.flatten(0, 1), seeds.flatten(0, 1))  # (b·t, s, d)
+        return merge_tokens(
+            chosen.view(len(seeds), -1, chosen.shape[-1]), self.config.context_tokens, self.config.merge_rate
+        )
 
 
 class TcClip(nn.Module):
