@@ -6,6 +6,9 @@
     OUT/manifest/features-00000.parquet   one row for every input that was tried; written after its shard
     OUT/quarantine.csv                    the rows that are not ok, for people
 
+Any change of any byte is noticed: the first and the manifest are sealed (:mod:`hero_core.seal`), a shard's SHA-256 is
+in the rows that point into it, and the last is made of the rows.
+
 A record's key is made of the content of the file and of how it was made (:func:`record_key`), so a record found
 under the key that its row names is the right one, and a file that was moved or listed twice is made once.
 """
@@ -17,14 +20,17 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from hero_core.config import parse_config
 from hero_core.errors import FingerprintError, InputError, ManifestError
 from hero_core.fingerprint import FeatureIdentity, FeatureProvenance, differences
-from hero_core.manifest import CACHE, read_table, write_table
+from hero_core.manifest import CACHE, newest_rows, read_columns, write_table
 from hero_core.records import FeatureRecord, MotionRecord
-from hero_core.shards import ShardReader, open_reader
-from hero_core.storage import read_json, remove_partial_files, write_csv, write_json
+from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
+from hero_core.shards import CheckedShardReader
+from hero_core.storage import read_json, remove_partial_files, write_csv
 
 SCHEMA = "hero-cache/2"
 CACHE_FILE = "cache.json"
@@ -37,6 +43,11 @@ QUARANTINED = "quarantined"
 
 Row = dict[str, Any]
 """A row of the manifest, by column; ``manifests/README.md`` has the columns."""
+
+
+def mending(folder: Path) -> str:
+    """What to do about damage to a cache."""
+    return f"hero-pipeline repair {folder} drops what is damaged, and extract makes that again"
 
 
 def record_key(content_sha256: str, made_by: str) -> str:
@@ -55,14 +66,14 @@ class Cache:
             None if features is None else parse_config(FeatureIdentity, features, str(folder / CACHE_FILE))
         )
         """How its features were made; None while it holds motions only."""
-        self._readers: dict[str, ShardReader] = {}
+        self._readers: dict[tuple[str, str], CheckedShardReader] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "Cache":
         """Open an existing cache.
 
         Raises:
-            InputError: no cache there. ManifestError: made by another version.
+            InputError: no cache there. ManifestError: made by another version, or damaged.
         """
         make = f"hero-pipeline extract SOURCE {folder}"
         if not (folder / CACHE_FILE).is_file():
@@ -78,6 +89,7 @@ class Cache:
                 f"{folder}: cache of version {description.get('schema')!r}, this program reads {SCHEMA!r}; "
                 "make it anew in another folder: hero-pipeline extract SOURCE OTHER_FOLDER"
             )
+        require_unbroken(folder / CACHE_FILE, seal_of_file(folder / CACHE_FILE), mending(folder))
         return cls(folder, description)
 
     @classmethod
@@ -107,14 +119,30 @@ class Cache:
                 remove_partial_files(folder / name)
         elif folder.exists() and any(folder.iterdir()):
             raise InputError(f"{folder}: not empty and not a cache; name another output folder")
-        identity = identity or kept
-        description = {
-            "schema": SCHEMA,
-            "features": None if identity is None else identity.model_dump(mode="json"),
-            "source": dict(source),
-        }
-        write_json(folder / CACHE_FILE, description)
-        return cls(folder, description)
+        cache = cls.of(folder, identity or kept, source)
+        if kept is None:
+            cache._require_its_own_features()
+        cache.write_description()
+        return cache
+
+    @classmethod
+    def of(cls, folder: Path, identity: FeatureIdentity | None, source: Mapping[str, Any]) -> "Cache":
+        """A cache of this description; nothing is read or written."""
+        features = None if identity is None else identity.model_dump(mode="json")
+        return cls(folder, {"schema": SCHEMA, "features": features, "source": dict(source)})
+
+    def write_description(self) -> None:
+        """Write ``cache.json``."""
+        write_sealed_json(self.folder / CACHE_FILE, self.description)
+
+    def _require_its_own_features(self) -> None:
+        """Refuse an identity that is not that of the rows, where no ``cache.json`` said so (:mod:`pipeline.repair`)."""
+        found = {str(each) for each in self.newest("features", ("key", "made_by"))["made_by"].to_pylist()}
+        if self.identity is not None and (others := found - {self.identity.id}):
+            raise FingerprintError(
+                f"{self.folder}: holds features made in another way ({', '.join(sorted(others))}, not "
+                f"{self.identity.id}); extract into another folder, or with the settings of this one"
+            )
 
     @property
     def quarantine_path(self) -> Path:
@@ -138,33 +166,43 @@ class Cache:
         parts = self.parts(kind)
         return int(parts[-1].stem.removeprefix(f"{kind}-")) + 1 if parts else 0
 
+    def newest(self, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table:
+        """The newest row of every input of a kind, column by column; with ``columns`` only those, ``key`` among them.
+
+        Rows stand in the order in which their inputs first came.
+
+        Raises:
+            ManifestError: a part is damaged.
+        """
+        tables = [read_columns(part, CACHE, columns) for part in self.parts(kind)]
+        empty = CACHE.empty_table() if columns is None else CACHE.empty_table().select(list(columns))
+        return newest_rows(pa.concat_tables([empty, *tables]))
+
     def rows(self, kind: Kind, columns: Sequence[str] | None = None) -> dict[str, Row]:
-        """The newest row of every input of a kind, by its key; with ``columns`` only those, ``key`` among them."""
-        newest: dict[str, Row] = {}
-        for part in self.parts(kind):
-            newest |= {row["key"]: row for row in read_table(part, CACHE, columns)}
-        return newest
+        """As :meth:`newest`, row by row, by key; takes much more memory."""
+        return {row["key"]: row for row in self.newest(kind, columns).to_pylist()}
 
     def provenances(self) -> list[FeatureProvenance]:
         """Where its features were made, each way once."""
-        found = {row["provenance"] for row in self.rows("features", ("key", "provenance")).values()} - {None}
+        found = pc.unique(self.newest("features", ("key", "provenance"))["provenance"]).to_pylist()
         return [
             parse_config(FeatureProvenance, json.loads(text), str(self.folder / "manifest"))
-            for text in sorted(found)
+            for text in sorted(text for text in found if text is not None)
         ]
 
     def write_part(self, kind: Kind, number: int, rows: Sequence[Row]) -> None:
         """Commit the rows of one shard; from now on its inputs count as done."""
         write_table(self.part_path(kind, number), CACHE, rows)
 
-    def write_quarantine(self) -> None:
-        """List what is not ok in ``quarantine.csv``."""
-        columns = ("key", "path", "status", "stage", "reason")
-        write_csv(self.quarantine_path, ("path", "stage", "reason"), self._not_ok(columns))
+    def write_quarantine(self, path: Path | None = None) -> None:
+        """List what is not ok in ``quarantine.csv``, or in another file."""
+        write_csv(path or self.quarantine_path, ("path", "stage", "reason"), self.not_ok())
 
-    def _not_ok(self, columns: Sequence[str]) -> Iterator[Row]:
+    def not_ok(self) -> Iterator[Row]:
+        """The newest rows that are not ok."""
         for kind in KINDS:
-            yield from (row for row in self.rows(kind, columns).values() if row["status"] != OK)
+            newest = self.newest(kind, ("key", "path", "status", "stage", "reason"))
+            yield from newest.filter(pc.not_equal(newest["status"], pa.scalar(OK))).to_pylist()
 
     def features(self, row: Mapping[str, Any]) -> FeatureRecord:
         """The features that a row points to.
@@ -186,7 +224,11 @@ class Cache:
                 f"{self.folder}: the row of {row['path']} points to a record of another file or another way of "
                 "making it; the manifest was edited or mixed. Make the cache anew in another folder"
             )
-        shard = row["shard"]
-        if shard not in self._readers:
-            self._readers[shard] = open_reader(self.shard_path(shard))
-        return self._readers[shard][row["record"]].arrays
+        return self.reader(row["shard"], row["shard_sha256"])[row["record"]].arrays
+
+    def reader(self, shard: str, sha256: str) -> CheckedShardReader:
+        """A shard that rows with this ``shard_sha256`` point into; nothing is opened before the first read."""
+        if (shard, sha256) not in self._readers:
+            path = self.shard_path(shard)
+            self._readers[shard, sha256] = CheckedShardReader(path, sha256, mending(self.folder))
+        return self._readers[shard, sha256]

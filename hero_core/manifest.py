@@ -1,16 +1,24 @@
-"""Manifests: versioned parquet tables that point into shards; ``manifests/README.md`` has the columns."""
+"""Manifests: versioned parquet tables that point into shards; ``manifests/README.md`` has the columns.
+
+A table is sealed (:mod:`hero_core.seal`), so that no damage to it is read as rows.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hero_core.errors import ManifestError
-from hero_core.storage import atomic_path
+from hero_core.errors import InputError, ManifestError
+from hero_core.seal import SEAL_KEY, UNSEALED, require_unbroken, seal_of_file, sealed
+from hero_core.storage import write_bytes
 
 _SCHEMA_KEY = b"hero.schema"
+_SEAL_KEY = f"hero.{SEAL_KEY}"
+_DAMAGED = "restore it from a copy; hero-pipeline verify FOLDER says what else is wrong and how to mend it"
 _ROWS_AT_ONCE = 512
 _REQUIRED = False  # pyarrow's word for "may not be null"
 
@@ -91,17 +99,25 @@ def write_table(path: Path, schema: pa.Schema, rows: Sequence[Mapping[str, Any]]
             raise ManifestError(f"{path}: a row lacks {missing}")
     try:
         table = pa.Table.from_pylist([dict(row) for row in rows], schema=schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        data = _parquet(table)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, InputError) as error:
         raise ManifestError(f"{path}: {error}") from None
-    with atomic_path(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    write_bytes(path, data)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    file = pa.BufferOutputStream()
+    with pq.ParquetWriter(file, table.schema, compression="zstd") as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({_SEAL_KEY: UNSEALED})
+    return sealed(file.getvalue().to_pybytes())
 
 
 def read_table(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
     """Read rows of exactly this schema; ``columns`` takes only some of their values.
 
     Raises:
-        ManifestError: missing file, not parquet, or of another version.
+        ManifestError: missing file, not parquet, damaged, or of another version.
     """
     return list(read_rows(path, schema, columns))
 
@@ -110,18 +126,39 @@ def read_rows(
     path: Path, schema: pa.Schema, columns: Sequence[str] | None = None
 ) -> Iterator[dict[str, Any]]:
     """As :func:`read_table`, one row after another, so that a large table is never in memory as a whole."""
+    with _opened(path, schema) as file:
+        names = None if columns is None else list(columns)
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
+            yield from batch.to_pylist()
+    pa.default_memory_pool().release_unused()  # that of threads would stay for good
+
+
+def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
+    """As :func:`read_table`, column by column: a row costs its values, not a dictionary of them."""
+    with _opened(path, schema) as file:
+        return file.read(None if columns is None else list(columns), use_threads=False)
+
+
+def newest_rows(table: pa.Table) -> pa.Table:
+    """The last row of every ``key``, in the order in which the keys first came."""
+    places = pa.table({"key": table["key"], "place": np.arange(len(table))})
+    of_keys = places.group_by("key", use_threads=False).aggregate([("place", "min"), ("place", "max")])
+    order = np.argsort(of_keys["place_min"].to_numpy(), kind="stable")
+    return table.take(of_keys["place_max"].to_numpy()[order])
+
+
+@contextmanager
+def _opened(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
     expected = (schema.metadata or {})[_SCHEMA_KEY].decode()
     if not path.is_file():
         raise ManifestError(f"{path}: no such manifest (expected a {expected} table)")
+    require_unbroken(path, seal_of_file(path), _DAMAGED)
     try:
         with pq.ParquetFile(path) as file:
             _require_schema(path, file.schema_arrow, schema)
-            names = None if columns is None else list(columns)
-            for batch in file.iter_batches(_ROWS_AT_ONCE, columns=names, use_threads=False):
-                yield from batch.to_pylist()
-        pa.default_memory_pool().release_unused()  # that of threads would stay for good
-    except (pa.ArrowException, OSError) as error:
-        raise ManifestError(f"{path}: cannot be read as parquet: {error}") from None
+            yield file
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
+        raise ManifestError(f"{path}: cannot be read as parquet: {error}; {_DAMAGED}") from None
 
 
 def _require_schema(path: Path, found_schema: pa.Schema, schema: pa.Schema) -> None:

@@ -18,7 +18,8 @@ from hero_core.models import generators  # noqa: F401  registers them
 from hero_core.models.base import Generator, generator_class
 from hero_core.models.checkpoint import SUFFIX, Origin, load_network
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.storage import read_json, write_json
+from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
+from hero_core.storage import read_json
 
 SCHEMA = "hero-run/2"
 RUN_FILE = "run.json"
@@ -51,14 +52,14 @@ def describe_run(run: Path, generator: str, **facts: Any) -> None:
     """Write ``run.json``; what an earlier call noted stays unless it is named again."""
     path = run / RUN_FILE
     earlier = read_json(path) if path.is_file() else {}
-    write_json(path, {**earlier, "schema": SCHEMA, "generator": generator, **facts})
+    write_sealed_json(path, {**earlier, "schema": SCHEMA, "generator": generator, **facts})
 
 
 def generator_of(run: Path) -> str | None:
     """Which generator a run folder is of; None where there is no run yet.
 
     Raises:
-        ManifestError: the run is of another version.
+        ManifestError: the run is of another version, or its description is damaged.
     """
     path = run / RUN_FILE
     if not path.is_file():
@@ -74,6 +75,9 @@ def generator_of(run: Path) -> str | None:
             f"{path}: run of version {description.get('schema')!r}, this program reads {SCHEMA!r}; train it anew: "
             "hero-train all DATA --out OTHER_RUN"
         )
+    require_unbroken(path, seal_of_file(path), "restore it from a copy, or train into another folder")
+    if "generator" not in description:
+        raise ManifestError(f"{path}: does not say which generator this is; restore it from a copy")
     return str(description["generator"])
 
 

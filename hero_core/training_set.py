@@ -6,6 +6,9 @@
     SET/Mean.npy, SET/Std.npy    of the training motions, or those that the data set ships
     SET/shards/train-00000.tar   samples: frames, global, timestamps_seconds, motion; a motion of its own: motion
 
+``dataset.json`` is sealed (:mod:`hero_core.seal`) and holds the SHA-256 of the other files, the rows those of the
+shards, so that a change of any byte is noticed.
+
 Nothing is loaded whole; shards open on first use. They may lie elsewhere than the rest, also behind a URL.
 """
 
@@ -31,8 +34,9 @@ from hero_core.manifest import PAIRS, read_rows, write_table
 from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
 from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.records import SPLITS, FeatureRecord, MotionRecord, Pair, Split, Truth
-from hero_core.shards import ArrayRecord, RemoteShardReader, ShardReader, open_reader
-from hero_core.storage import read_json, sha256_of_file, sha256_of_json, write_json
+from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
+from hero_core.shards import ArrayRecord, CheckedShardReader, RemoteShardReader, ShardReader
+from hero_core.storage import read_json, sha256_of_file, sha256_of_json
 
 SCHEMA = "hero-training-set/2"
 DATASET_FILE = "dataset.json"
@@ -50,7 +54,7 @@ those of HDF5 shards, and of values that are stored in half precision."""
 _REPEATED = ("split", "broad", "subcategory", "shard", "shard_sha256")
 """Columns with few different values, of which the rows of a set share one copy."""
 
-_ANEW = "make it anew with hero-pipeline build-pairs"
+ANEW = "make it anew with hero-pipeline build-pairs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,14 +86,14 @@ class PairRow:
             columns.pop(f"truth_{name}") for name in ("reaction", "side", "onset_seconds")
         )
         if Path(shard).name != shard:
-            raise ManifestError(f"{path}: {shard!r} is not the name of a shard; {_ANEW}")
+            raise ManifestError(f"{path}: {shard!r} is not the name of a shard; {ANEW}")
         if columns["split"] not in SPLITS:
-            raise ManifestError(f"{path}: split {columns['split']!r} is none of {', '.join(SPLITS)}; {_ANEW}")
+            raise ManifestError(f"{path}: split {columns['split']!r} is none of {', '.join(SPLITS)}; {ANEW}")
         truth = None if reaction is None else Truth(reaction, side or "none", onset or 0.0)
         try:
             return cls(Pair(**columns, truth=truth), shard, sha256)
         except InputError as error:
-            raise ManifestError(f"{path}: {error}; {_ANEW}") from None
+            raise ManifestError(f"{path}: {error}; {ANEW}") from None
 
 
 class Sample(NamedTuple):
@@ -216,12 +220,12 @@ def _sample(row: PairRow, record: ArrayRecord) -> Sample:
     pair, arrays = row.pair, record.arrays
     names = {"motion"} if pair.clip_key is None else {"motion", "frames", "global", "timestamps_seconds"}
     if missing := names - arrays.keys():
-        raise ShardError(f"{row.shard}: sample {pair.key} lacks {', '.join(sorted(missing))}; {_ANEW}")
+        raise ShardError(f"{row.shard}: sample {pair.key} lacks {', '.join(sorted(missing))}; {ANEW}")
     motion = np.asarray(arrays["motion"], np.float32)
     if motion.shape != (pair.length, MOTION_DIM):
         raise ShardError(
             f"{row.shard}: motion of {pair.key} is {motion.shape}, the manifest says "
-            f"({pair.length}, {MOTION_DIM}); {_ANEW}"
+            f"({pair.length}, {MOTION_DIM}); {ANEW}"
         )
     if pair.clip_key is None:
         return Sample(pair, motion, None)
@@ -229,7 +233,7 @@ def _sample(row: PairRow, record: ArrayRecord) -> Sample:
     try:
         features = FeatureRecord(frames, mean, np.asarray(arrays["timestamps_seconds"]))
     except InputError as error:
-        raise ShardError(f"{row.shard}: sample {pair.key}: {error}; {_ANEW}") from None
+        raise ShardError(f"{row.shard}: sample {pair.key}: {error}; {ANEW}") from None
     return Sample(pair, motion, features)
 
 
@@ -241,10 +245,11 @@ class TrainingSet:
 
         Raises:
             InputError: no training set there.
-            ManifestError: it is of another version.
+            ManifestError: it is of another version, or damaged.
         """
         self.folder = folder
         self._shards: Path | str = folder / "shards"
+        self._readers: dict[tuple[str, str], ShardReader] = {}
         path = folder / DATASET_FILE
         if not path.is_file():
             raise InputError(
@@ -256,6 +261,7 @@ class TrainingSet:
                 f"{path}: version {self.description.get('schema')!r}, this program reads {SCHEMA!r}; "
                 "make it anew: hero-pipeline extract, then hero-pipeline build-pairs, into other folders"
             )
+        require_unbroken(path, seal_of_file(path), ANEW)
         manifest = folder / PAIRS_FILE
         self.rows = tuple(PairRow.of(values, manifest) for values in read_rows(manifest, PAIRS))
         """Every row; what is in the shards of the test split is for :meth:`held_out` alone to read."""
@@ -315,8 +321,33 @@ class TrainingSet:
         return self._samples(split).with_video().long_enough()
 
     def statistics(self) -> MotionStatistics:
-        """Mean and standard deviation of the training motions, or those that the data set ships."""
+        """Mean and standard deviation of the training motions, or those that the data set ships.
+
+        Raises:
+            InputError: they cannot be read. ManifestError: they are not those that were written.
+        """
+        for name in STATISTICS_FILES:
+            self.check_file(name)
         return MotionStatistics.load(self.folder)
+
+    @property
+    def files(self) -> dict[str, str]:
+        """SHA-256 of every file beside the shards; none of a set that an earlier version made."""
+        return dict(self.description.get("files", {}))
+
+    def check_file(self, name: str) -> None:
+        """Hold a file to its SHA-256.
+
+        Raises:
+            ManifestError: it is missing, or its bytes changed.
+        """
+        path, expected = self.folder / name, self.files.get(name)
+        if not path.is_file():
+            raise ManifestError(f"{path}: missing; {ANEW}")
+        if expected is not None and sha256_of_file(path) != expected:
+            raise ManifestError(
+                f"{path}: damaged or edited, its sha256 is not that in {DATASET_FILE}; {ANEW}"
+            )
 
     def shard_path(self, name: str) -> Path:
         """Where a shard lies that was not put elsewhere."""
@@ -327,20 +358,26 @@ class TrainingSet:
         other = copy(self)
         url = urlsplit(place)
         local = Path(url2pathname(url.path) if url.scheme == "file" else place)
+        other._readers = {}
         other._shards = place.rstrip("/") if "://" in place and url.scheme != "file" else local
         return other
 
-    def _reader(self, shard: str, sha256: str) -> ShardReader:
-        if isinstance(self._shards, Path):
-            return open_reader(self._shards / shard)
-        return RemoteShardReader(f"{self._shards}/{shard}", sha256)
+    def reader(self, shard: str, sha256: str) -> ShardReader:
+        """A shard, held to its SHA-256 when it is first read; one reader for all who read it."""
+        if (shard, sha256) not in self._readers:
+            if isinstance(self._shards, Path):
+                reader: ShardReader = CheckedShardReader(self._shards / shard, sha256, ANEW)
+            else:
+                reader = RemoteShardReader(f"{self._shards}/{shard}", sha256)
+            self._readers[shard, sha256] = reader
+        return self._readers[shard, sha256]
 
     def _samples(self, *splits: Split) -> Samples:
         rows = [row for row in self.rows if row.pair.split in splits]
         if not rows:
             raise InputError(f"{self.folder}: no pairs in split {' or '.join(splits)}")
         shards = sorted({(row.shard, row.shard_sha256) for row in rows})
-        return Samples(rows, {name: self._reader(name, sha256) for name, sha256 in shards})
+        return Samples(rows, {name: self.reader(name, sha256) for name, sha256 in shards})
 
 
 def write_manifest(folder: Path, rows: Sequence[PairRow]) -> None:
@@ -351,7 +388,7 @@ def write_manifest(folder: Path, rows: Sequence[PairRow]) -> None:
 def write_description(
     folder: Path, rows: Sequence[PairRow], identity: FeatureIdentity | None, **facts: Any
 ) -> None:
-    """Write ``dataset.json``, which makes the folder a training set: last of all.
+    """Write ``dataset.json``, which makes the folder a training set: last of all, with the SHA-256 of the others.
 
     Args:
         folder: where it is.
@@ -362,5 +399,10 @@ def write_description(
     shards = sorted({(row.shard, row.shard_sha256) for row in rows})
     fingerprint = sha256_of_json({"features": identity.id if identity else None, "shards": shards})[:16]
     features = None if identity is None else identity.model_dump(mode="json")
-    values = {"schema": SCHEMA, "fingerprint": fingerprint, "features": features, **facts}
-    write_json(folder / DATASET_FILE, values)
+    files = {
+        path.name: sha256_of_file(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != DATASET_FILE
+    }
+    values = {"schema": SCHEMA, "fingerprint": fingerprint, "features": features, "files": files, **facts}
+    write_sealed_json(folder / DATASET_FILE, values)

@@ -34,6 +34,7 @@ from pipeline.extract import ExtractReport, Remark, extract
 from pipeline.minivimo import write_minivimo
 from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
+from pipeline.repair import plan_repair
 from pipeline.sources import Source, open_source
 from pipeline.splits import SplitConfig
 from pipeline.verify import verify
@@ -225,7 +226,28 @@ def verify_command(folder: Annotated[Path, typer.Argument(help="A cache or a tra
         f"{result.kind}: {result.records} records in {result.shards} shards, {verdict}[/]", highlight=False
     )
     if result.problems:
+        console.print(f"against damage: {result.remedy}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+@app.command("repair")
+def repair_command(
+    folder: Annotated[Path, typer.Argument(help="A cache, which no extract is writing to.")],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be dropped, and stop.")] = False,
+) -> None:
+    """Drop what is damaged in a cache, so that the next extract makes it again; what is sound stays."""
+    with progress("repair") as report:
+        repair = plan_repair(folder, report)
+    for line in repair.lines():
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if not repair.needed:
+        console.print(f"[green]nothing is damaged[/]: {repair.kept} rows", highlight=False)
+        return
+    if not dry_run:
+        repair.apply()
+        console.print(
+            f"{repair.kept} rows kept; now run: hero-pipeline extract SOURCE {folder}", markup=False
+        )
 
 
 def _as_extracted(source: Path, cache: Cache) -> tuple[dict[str, str], list[Path]]:

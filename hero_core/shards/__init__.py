@@ -3,6 +3,7 @@
 A shard becomes visible only by rename, complete and flushed; the manifest row that points into it comes last.
 """
 
+from hero_core.shards.checked import CheckedShardReader
 from hero_core.shards.formats import SHARD_FORMATS, ShardFormat, open_reader, open_writer
 from hero_core.shards.record import ArrayRecord, ShardReader, ShardWriter
 from hero_core.shards.remote import RemoteShardReader
@@ -10,6 +11,7 @@ from hero_core.shards.remote import RemoteShardReader
 __all__ = [
     "SHARD_FORMATS",
     "ArrayRecord",
+    "CheckedShardReader",
     "RemoteShardReader",
     "ShardFormat",
     "ShardReader",

@@ -1,16 +1,16 @@
 """HDF5 shards: one group a record, one data set an array, the JSON as an attribute."""
 
 import json
-from collections.abc import Generator, Iterable
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from hero_core.errors import InputError, ShardError
-from hero_core.shards.record import ArrayRecord
+from hero_core.errors import HeroError, ShardError
+from hero_core.shards.record import DAMAGE, ArrayRecord
 from hero_core.storage import atomic_path
 
 
@@ -54,18 +54,20 @@ class Hdf5ShardReader:
 
     def keys(self) -> list[str]:
         """Keys in the order of writing."""
-        return list(self._open())
+        file = self._open()
+        with self._refusals("cannot be read as an HDF5 shard"):
+            return list(file)
 
     def __contains__(self, key: object) -> bool:
-        return key in self._open()
+        file = self._open()
+        with self._refusals("cannot be read as an HDF5 shard"):
+            return key in file
 
     def __getitem__(self, key: str) -> ArrayRecord:
         group = self._member(self._open(), key, h5py.Group)
-        try:
+        with self._refusals(f"record {key!r} is damaged"):
             arrays = {name: np.asarray(self._member(group, name, h5py.Dataset)) for name in group}
             return ArrayRecord(key, arrays, json.loads(group.attrs["json"]))
-        except (OSError, ValueError, TypeError, KeyError, InputError) as error:
-            raise ShardError(f"{self._name}: record {key!r} is damaged: {error}") from None
 
     def records(self, keys: Iterable[str]) -> Generator[ArrayRecord, None, None]:
         """See :class:`ShardReader`; they may come in any order."""
@@ -75,26 +77,34 @@ class Hdf5ShardReader:
                 yield reader[key]
 
     def _member(self, parent: Any, name: str, kind: type) -> Any:
-        link = parent.get(name, getlink=True)
-        if link is None:
-            raise ShardError(f"{self._name}: no record {name!r} in this shard")
-        if not isinstance(link, h5py.HardLink):
-            raise ShardError(f"{self._name}: {name!r} is a soft or external link, which a shard may not hold")
-        try:
+        with self._refusals(f"record {name!r} is damaged"):
+            link = parent.get(name, getlink=True)
+            if link is None:
+                raise ShardError(f"{self._name}: no record {name!r} in this shard")
+            if not isinstance(link, h5py.HardLink):
+                raise ShardError(
+                    f"{self._name}: {name!r} is a soft or external link, which a shard may not hold"
+                )
             member = parent[name]
-        except (OSError, RuntimeError, KeyError) as error:
-            raise ShardError(f"{self._name}: record {name!r} is damaged: {error}") from None
-        external = kind is h5py.Dataset and (
-            getattr(member, "external", None) or getattr(member, "is_virtual", False)
-        )
-        if not isinstance(member, kind) or external:
-            raise ShardError(f"{self._name}: {name!r} is not a plain {kind.__name__} of this file")
-        return member
+            external = kind is h5py.Dataset and (
+                getattr(member, "external", None) or getattr(member, "is_virtual", False)
+            )
+            if not isinstance(member, kind) or external:
+                raise ShardError(f"{self._name}: {name!r} is not a plain {kind.__name__} of this file")
+            return member
 
     def _open(self) -> Any:
         if self._file is None:
-            try:
+            with self._refusals("cannot be read as an HDF5 shard"):
                 self._file = h5py.File(self._path, "r")
-            except (OSError, ValueError) as error:
-                raise ShardError(f"{self._name}: cannot be read as an HDF5 shard: {error}") from None
         return self._file
+
+    @contextmanager
+    def _refusals(self, what: str) -> Iterator[None]:
+        """Errors of h5py and the system, as what is wrong with this file."""
+        try:
+            yield
+        except (*DAMAGE, HeroError) as error:
+            if isinstance(error, ShardError) and str(error).startswith(self._name):
+                raise  # it says so already
+            raise ShardError(f"{self._name}: {what}: {error}") from None

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import dataclass, field
+from tokenize import TokenError
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,21 @@ from numpy.typing import NDArray
 
 from hero_core.errors import ShardError
 from hero_core.records import check_key
+
+DAMAGE = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    ArithmeticError,
+    MemoryError,
+    SyntaxError,
+    TokenError,
+)
+"""What the libraries below run into where bytes are not what they were; the last two come of numpy's headers."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +41,8 @@ class ArrayRecord:
             check_key(name)
             if array.dtype.hasobject:
                 raise ShardError(f"{self.key}.{name}: object arrays are never stored")
+        if not isinstance(self.meta, Mapping):
+            raise ShardError(f"{self.key}: its JSON is no object")
 
     def storable(self) -> dict[str, NDArray[Any]]:
         """The arrays by name, C-contiguous and little-endian, so that equal records give equal bytes."""

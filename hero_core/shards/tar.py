@@ -14,11 +14,11 @@ import numpy as np
 import webdataset
 from numpy.typing import NDArray
 
-from hero_core.errors import InputError, ShardError
-from hero_core.shards.record import ArrayRecord
+from hero_core.errors import HeroError, ShardError
+from hero_core.shards.record import DAMAGE, ArrayRecord
 from hero_core.storage import atomic_path
 
-_UNREADABLE = (OSError, ValueError, tarfile.TarError)
+_UNREADABLE = (*DAMAGE, tarfile.TarError)
 
 
 class TarShardWriter:
@@ -114,7 +114,7 @@ class TarShardReader:
         }
         try:
             return ArrayRecord(key, arrays, json.loads(bytes(members["json"])))
-        except (ValueError, InputError) as error:
+        except (*DAMAGE, HeroError) as error:
             raise ShardError(f"{self._name}: record {key!r} is damaged: {error}") from None
 
     def _array(self, data: memoryview, name: str) -> NDArray[Any]:
@@ -131,7 +131,7 @@ class TarShardReader:
             if header.tell() + count * dtype.itemsize != len(data):
                 raise ValueError(f"{len(data)} bytes do not hold {shape} {dtype}")
             return np.frombuffer(data, dtype, count, header.tell()).reshape(shape)
-        except ValueError as error:
+        except DAMAGE as error:
             raise ShardError(f"{self._name}: member {name} is damaged: {error}") from None
 
     def _open(self) -> memoryview:

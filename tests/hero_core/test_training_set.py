@@ -9,6 +9,7 @@ from hero_core.errors import InputError, ManifestError, ShardError
 from hero_core.manifest import PAIRS, read_table, write_table
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.records import FeatureRecord, MotionRecord, Pair, Split, Truth
+from hero_core.seal import write_sealed_json
 from hero_core.shards import open_writer
 from hero_core.storage import read_json, sha256_of_file, write_json
 from hero_core.training_set import PairRow, TrainingSet, sample_record, write_description, write_manifest
@@ -94,7 +95,7 @@ def test_synchronous_is_what_the_description_says_and_tells_data_apart(tmp_path:
     before = TrainingSet(tmp_path)
     assert before.synchronous is False
     description = read_json(tmp_path / "dataset.json")
-    write_json(tmp_path / "dataset.json", description | {"synchronous": True})
+    write_sealed_json(tmp_path / "dataset.json", description | {"synchronous": True})
     after = TrainingSet(tmp_path)
     assert after.synchronous is after.facts()["synchronous"] is True
     assert before.digest != after.digest

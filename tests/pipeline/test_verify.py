@@ -8,8 +8,9 @@ import pytest
 from hero_core.cache import Cache
 from hero_core.errors import InputError
 from hero_core.manifest import PAIRS, read_table, write_table
+from hero_core.seal import write_sealed_json
 from hero_core.shards import ArrayRecord, open_reader, open_writer
-from hero_core.storage import read_json, sha256_of_file, write_json
+from hero_core.storage import read_json, sha256_of_file
 from pipeline.encoders import Encoder
 from pipeline.verify import verify
 from tests.pipeline.conftest import make_source
@@ -95,7 +96,7 @@ def test_counts_and_leaks(folders: tuple[Path, Path]) -> None:
     folder = folders[1]
     description = read_json(folder / "dataset.json")
     description["counts"]["pairs"]["train"] += 1
-    write_json(folder / "dataset.json", description)
+    write_sealed_json(folder / "dataset.json", description)
     assert any("the manifest holds" in problem for problem in problems(folder))
     rows = read_table(folder / "pairs.parquet", PAIRS)
     write_table(folder / "pairs.parquet", PAIRS, [row | {"source_video": "one"} for row in rows])
