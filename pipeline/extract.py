@@ -9,6 +9,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -27,11 +28,11 @@ from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.decode.video import DecodedClip
 from pipeline.encoders import Encoder
-from pipeline.engines.local import ordered_map
+from pipeline.engines.local import Broken, ItemLimits, ordered_map
 from pipeline.fingerprint import feature_identity, feature_provenance
 from pipeline.motions import LoadedMotion
 from pipeline.sources import Source
-from pipeline.workers import Input, Outcome, convert_motion, decode_video
+from pipeline.workers import Input, Outcome, broken, convert_motion, decode_video
 
 FILES_SHOWN = 3
 """Files that a remark names."""
@@ -102,6 +103,7 @@ class Recipe:
 
     Attributes:
         inputs: every one of the source.
+        stage: what that is called where an input breaks its process.
         read: what worker processes do with one.
         finish: makes records of a batch of what they brought back; an outcome without content gives None.
         batch: how many outcomes ``finish`` takes.
@@ -111,6 +113,7 @@ class Recipe:
 
     kind: Kind
     inputs: Sequence[Input]
+    stage: str
     read: Callable[[Input], Outcome]
     finish: Callable[[Sequence[Outcome]], Iterator[tuple[Outcome, FeatureRecord | MotionRecord | None]]]
     batch: int
@@ -176,6 +179,7 @@ def _videos(
     return Recipe(
         kind="features",
         inputs=[Input(video.key, video.path, video.relative, made_by) for video in source.videos],
+        stage="decode",
         read=partial(
             decode_video,
             size=encoder.image_size,
@@ -204,6 +208,7 @@ def _motions(source: Source, config: ExtractConfig) -> Recipe:
             )
             for motion in source.motions
         ],
+        stage="motion",
         read=partial(convert_motion, conversion=config.conversion),
         finish=_take_motions,
         batch=1,
@@ -259,10 +264,16 @@ class _Extraction:
         self.state.kept += len(kept)
         self.state.kept_quarantined += sum(row["status"] != OK for row in kept)
         report(self.state.done, self.state.inputs)
-        outcomes = ordered_map(self.recipe.read, todo, self.config.workers)
+        limits = ItemLimits(self.config.kill_seconds, self.config.worker_mebibytes)
         starts = range(0, len(todo), self.recipe.per_shard)
-        for number, start in enumerate(starts, self.cache.next_part(self.recipe.kind)):
-            self._write_shard(number, min(self.recipe.per_shard, len(todo) - start), outcomes, report)
+        with closing(ordered_map(self.recipe.read, todo, self.config.workers, limits)) as results:
+            outcomes = self._outcomes(todo, results)
+            for number, start in enumerate(starts, self.cache.next_part(self.recipe.kind)):
+                self._write_shard(number, min(self.recipe.per_shard, len(todo) - start), outcomes, report)
+
+    def _outcomes(self, todo: Sequence[Input], results: Iterator[Outcome | Broken]) -> Iterator[Outcome]:
+        for item, result in zip(todo, results, strict=True):
+            yield broken(item, self.recipe.stage, result.reason) if isinstance(result, Broken) else result
 
     def _unsettled(self, item: Input) -> Input | None:
         """The input if there is something to do, with the content known of it; None if its row settles it.
