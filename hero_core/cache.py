@@ -21,10 +21,11 @@ import numpy as np
 from hero_core.config import parse_config
 from hero_core.errors import FingerprintError, InputError, ManifestError
 from hero_core.fingerprint import FeatureIdentity, FeatureProvenance, differences
+from hero_core.lock import LOCK_FILE
 from hero_core.manifest import CACHE, read_table, write_table
 from hero_core.records import FeatureRecord, MotionRecord
 from hero_core.shards import ShardReader, open_reader
-from hero_core.storage import read_json, remove_partial_files, write_csv, write_json
+from hero_core.storage import TEMPORARY_SUFFIX, read_json, remove_partial_files, write_csv, write_json
 
 SCHEMA = "hero-cache/2"
 CACHE_FILE = "cache.json"
@@ -42,6 +43,11 @@ Row = dict[str, Any]
 def record_key(content_sha256: str, made_by: str) -> str:
     """Key of what was made of a file with this content in this way."""
     return hashlib.sha256(f"{content_sha256} {made_by}".encode()).hexdigest()[:32]
+
+
+def _is_of_a_beginning(path: Path) -> bool:
+    """Whether a file is there before ``cache.json`` is, so that a cache may have been begun here."""
+    return path.name == LOCK_FILE or (path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX))
 
 
 class Cache:
@@ -103,10 +109,10 @@ class Cache:
                     f"{folder}: its features were made in another way ({'; '.join(wrong)}); "
                     "extract into another folder, or with the settings of this one"
                 )
-            for name in ("shards", "manifest"):
-                remove_partial_files(folder / name)
-        elif folder.exists() and any(folder.iterdir()):
+        elif folder.exists() and any(not _is_of_a_beginning(path) for path in folder.iterdir()):
             raise InputError(f"{folder}: not empty and not a cache; name another output folder")
+        for name in ("", "shards", "manifest"):
+            remove_partial_files(folder / name)
         identity = identity or kept
         description = {
             "schema": SCHEMA,

@@ -305,4 +305,6 @@ def _print_pairs(result: PairsReport, out: Path) -> None:
     console.print(
         f"Mean.npy and Std.npy: {result.statistics_from}", highlight=False, markup=False, soft_wrap=True
     )
+    for note in result.notes:
+        console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"training set: {out}", highlight=False, soft_wrap=True)

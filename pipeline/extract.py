@@ -20,6 +20,7 @@ import numpy as np
 from hero_core.cache import OK, QUARANTINED, Cache, Kind, Row, record_key
 from hero_core.errors import ConfigError, InputError
 from hero_core.fingerprint import differences
+from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.motion.format import FPS
 from hero_core.progress import Progress, silent
 from hero_core.records import FeatureRecord, MotionRecord
@@ -137,6 +138,7 @@ def extract(
         FingerprintError: ``out`` holds features made in another way.
         InputError: ``out`` is another kind of folder.
         ConfigError: there are videos and no encoder.
+        OutputError: ``out`` cannot be written, or another process writes there.
     """
     if source.videos and encoder is None:
         raise ConfigError(f"{source.opened}: lists videos, which need an encoder")
@@ -148,18 +150,25 @@ def extract(
         recipes.append(_videos(source, encoder, identity.id, config, state))
     if source.motions:
         recipes.append(_motions(source, config))
-    cache = Cache.create_or_resume(out, identity, _description(source))
-    if encoder is not None:
-        mine = feature_provenance(encoder)
-        state.notes += [
-            f"features of an earlier run were made with another {line}"
-            for earlier in cache.provenances()
-            for line in differences(earlier, mine)
-        ]
-    for recipe in recipes:
-        _Extraction(cache, recipe, config, state).run(report)
-    cache.write_quarantine()
+    with only_writer(out, out / LOCK_FILE) as remark:
+        cache = Cache.create_or_resume(out, identity, _description(source))
+        state.notes += [remark] if remark else []
+        state.notes += _other_provenances(cache, encoder)
+        for recipe in recipes:
+            _Extraction(cache, recipe, config, state).run(report)
+        cache.write_quarantine()
     return state
+
+
+def _other_provenances(cache: Cache, encoder: Encoder | None) -> list[str]:
+    if encoder is None:
+        return []
+    mine = feature_provenance(encoder)
+    return [
+        f"features of an earlier run were made with another {line}"
+        for earlier in cache.provenances()
+        for line in differences(earlier, mine)
+    ]
 
 
 def _description(source: Source) -> dict[str, Any]:
