@@ -87,6 +87,26 @@ class Cache:
         return cls(folder, description)
 
     @classmethod
+    def resumable(cls, folder: Path, identity: FeatureIdentity | None) -> FeatureIdentity | None:
+        """The identity of the features that a folder holds already; None where it holds none. Nothing is written.
+
+        Raises:
+            FingerprintError: the folder holds features of another identity; says in what they differ.
+            InputError: the folder holds something else.
+        """
+        if (folder / CACHE_FILE).is_file() or (folder / "extract.json").is_file():
+            kept = cls.open(folder).identity
+            if kept and identity and (wrong := differences(kept, identity)):
+                raise FingerprintError(
+                    f"{folder}: its features were made in another way ({'; '.join(wrong)}); "
+                    "extract into another folder, or with the settings of this one"
+                )
+            return kept
+        if folder.exists() and any(not _is_of_a_beginning(path) for path in folder.iterdir()):
+            raise InputError(f"{folder}: not empty and not a cache; name another output folder")
+        return None
+
+    @classmethod
     def create_or_resume(
         cls, folder: Path, identity: FeatureIdentity | None, source: Mapping[str, Any]
     ) -> "Cache":
@@ -97,20 +117,9 @@ class Cache:
             identity: of the features to come; None to add motions only.
             source: what it is made of, for the record.
 
-        Raises:
-            FingerprintError: the folder holds features of another identity; says in what they differ.
-            InputError: the folder holds something else.
+        Raises as :meth:`resumable`.
         """
-        kept = None
-        if (folder / CACHE_FILE).is_file() or (folder / "extract.json").is_file():
-            kept = cls.open(folder).identity
-            if kept and identity and (wrong := differences(kept, identity)):
-                raise FingerprintError(
-                    f"{folder}: its features were made in another way ({'; '.join(wrong)}); "
-                    "extract into another folder, or with the settings of this one"
-                )
-        elif folder.exists() and any(not _is_of_a_beginning(path) for path in folder.iterdir()):
-            raise InputError(f"{folder}: not empty and not a cache; name another output folder")
+        kept = cls.resumable(folder, identity)
         for name in ("", "shards", "manifest"):
             remove_partial_files(folder / name)
         identity = identity or kept

@@ -11,6 +11,8 @@ from pipeline.decode.checks import DecodeLimits
 from pipeline.motions import MotionConversion
 from pipeline.splits import SplitConfig
 
+WORKER_MEBIBYTES = 4096
+
 Dtype = Literal["float32", "bfloat16", "float16"]
 StorageDtype = Literal["float32", "float16"]
 StatisticsChoice = Literal["shipped", "computed"]
@@ -50,7 +52,7 @@ class ExtractConfig(Config):
     conversion: MotionConversion = Field(default_factory=MotionConversion)
     workers: int = Field(default_factory=default_workers, ge=1)
     limits: DecodeLimits = Field(default_factory=DecodeLimits)
-    worker_mebibytes: int = Field(default=4096, ge=1)
+    worker_mebibytes: int = Field(default=WORKER_MEBIBYTES, ge=1)
     retry_quarantined: bool = False
     rehash: bool = False
 
