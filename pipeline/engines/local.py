@@ -8,6 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import get_all_start_methods, get_context, resource_tracker
 from multiprocessing.context import BaseContext
 from threading import Lock
@@ -23,6 +24,7 @@ ATTEMPTS = 2
 """How often an item is tried that breaks its process; a fresh process for every further time."""
 
 _STARTS = 3
+"""How often a process is started that dies before it takes an item."""
 
 ItemT = TypeVar("ItemT")
 ResultT = TypeVar("ResultT")
@@ -144,19 +146,22 @@ class _Pool(Generic[ItemT, ResultT]):
             self._forget(worker)
 
     def _start(self) -> Worker[ItemT, ResultT]:
-        for attempt in range(1, _STARTS + 1):
-            with self._lock:
-                if self._closed:
-                    raise StartError("no further worker processes are started: the work was stopped")
-                worker = Worker(self._context, self._function, self._limits, self._processes_lock)
-                self._all.add(worker)
-            try:
-                worker.wait_until_ready()
-                break
-            except StartError:
-                self._forget(worker)
-                if attempt == _STARTS:
-                    raise
+        for _ in range(1, _STARTS):
+            with suppress(StartError):
+                return self._started()
+        return self._started()
+
+    def _started(self) -> Worker[ItemT, ResultT]:
+        with self._lock:
+            if self._closed:
+                raise HeroError("the work was stopped")
+            worker = Worker(self._context, self._function, self._limits, self._processes_lock)
+            self._all.add(worker)
+        try:
+            worker.wait_until_ready()
+        except StartError:
+            self._forget(worker)
+            raise
         return worker
 
     def _forget(self, worker: Worker[ItemT, ResultT]) -> None:

@@ -111,7 +111,8 @@ class Worker(Generic[ItemT, ResultT]):
                     target=_serve, args=(theirs, function, limits), daemon=True
                 )
                 self._process.start()
-        except OSError as error:
+        except (OSError, EOFError) as error:  # the latter where the process that forks them has died
+            self._connection.close()
             raise StartError(f"a worker process cannot be started: {error}") from None
         finally:
             theirs.close()  # so that only the worker holds its end, and its death is seen
@@ -192,8 +193,8 @@ def _serve(
     Thread(target=_end_with_parent, daemon=True).start()
     if limits is not None:
         _limit_memory(limits.mebibytes)
-    connection.send(None)
     try:
+        connection.send(None)
         while True:
             item = connection.recv()
             if limits is not None:
