@@ -15,6 +15,15 @@ from trainer.averages import Averages
 
 SCHEMA = "hero-training-state/2"
 
+_ANEW = "restore it from a copy, or train this part anew with another --out"
+_DAMAGE = (
+    KeyError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    RuntimeError,
+)  # what torch meets in a state that is none
+
 PROCESSES = "processes"
 """In the identity of a run: how many train it together, each with random states of its own; not there for one."""
 
@@ -95,6 +104,12 @@ class TrainingState:
         """
         header, tensors = unpack(path.read_bytes(), path)
         _require_same_run(path, header, identity)
+        try:
+            self._take(header["position"], tensors, path)
+        except _DAMAGE as error:
+            raise WeightsError(f"{path}: damaged: {type(error).__name__}: {error}; {_ANEW}") from None
+
+    def _take(self, position: Mapping[str, Any], tensors: Mapping[str, Tensor], path: Path) -> None:
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "optimizer": {}, "random": {}, "average": {}}
         for name, tensor in tensors.items():
             group, _, rest = name.partition(".")
@@ -110,7 +125,6 @@ class TrainingState:
         if self.averages is not None:
             self.averages.load(groups["average"])
         self._set_random_states(groups["random"])
-        position = header["position"]
         self.step, self.tally = position["step"], Tally(**position["tally"])
         self.best = Best(**position["best"]) if position["best"] else None
 
@@ -150,6 +164,8 @@ def different(saved: Mapping[str, str], identity: Mapping[str, str]) -> list[str
 def _require_same_run(path: Path, header: Mapping[str, Any], identity: Mapping[str, str]) -> None:
     if header.get("schema") != SCHEMA:
         raise WeightsError(f"{path}: training state of version {header.get('schema')!r}, expected {SCHEMA!r}")
+    if not isinstance(header.get("identity"), Mapping):
+        raise WeightsError(f"{path}: damaged: does not say which run it is of; {_ANEW}")
     if wrong := different(header["identity"], identity):
         command = f"{launched_by(int(header['identity'].get(PROCESSES, '1')))}hero-train"
         started = f", by {command}" if PROCESSES in wrong else ""

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from hero_core.errors import ConfigError, WeightsError
-from hero_core.models.checkpoint import Snapshot
+from hero_core.models.checkpoint import Snapshot, unpack
+from tests.damage import damages
 from trainer.state import Best, Tally, TrainingState, require_same_run
 
 IDENTITY = {"part": "masked", "settings": "a", "data": "b"}
@@ -76,6 +77,32 @@ def test_damaged(saved):
     for read in (fresh(1).load, require_same_run):
         with pytest.raises(WeightsError, match="damaged"):
             read(path, IDENTITY)
+
+
+def test_no_damage_ends_in_a_traceback(saved):
+    for _ in damages(saved[1], 300):
+        for read in (fresh(1).load, require_same_run):
+            try:
+                read(saved[1], IDENTITY)
+            except (WeightsError, ConfigError) as error:
+                assert str(saved[1].parent) in str(error)  # noqa: PT017
+
+
+def test_a_state_without_its_parts_is_damaged(saved):
+    header, tensors = unpack(saved[1].read_bytes(), saved[1])
+    without = {name: tensor for name, tensor in tensors.items() if not name.startswith("random")}
+    strange = {**tensors, "something": tensors["random.cpu"]}
+    shorter = {**tensors, "random.cpu": tensors["random.cpu"][:5].clone()}
+    for parts, said in (
+        ((tensors, {**header, "position": {}}), "damaged"),
+        ((tensors, {name: header[name] for name in ("schema", "position")}), "which run"),
+        ((without, header), "damaged"),
+        ((strange, header), "damaged"),
+        ((shorter, header), "damaged"),
+    ):
+        saved[1].write_bytes(Snapshot.of(*parts).to_bytes())
+        with pytest.raises(WeightsError, match=rf"state\.safetensors: .*{said}.*anew"):
+            fresh(1).load(saved[1], IDENTITY)
 
 
 def test_a_checkpoint_is_no_training_state(tmp_path):
