@@ -37,8 +37,10 @@ def misbehave(what: str) -> str:
         case "hang":
             time.sleep(600)
         case "compute":
-            while True:
-                pass
+            while (
+                True
+            ):  # and lets others work, also where the tests have real-time priority, which workers inherit
+                os.sched_yield()
         case "swell":
             bytearray(2 * 1024**3)
         case "raise":
@@ -181,7 +183,7 @@ PROGRAM = """
     from tests.pipeline.engines.test_local import {function}
 
     if __name__ == "__main__":
-        for result in ordered_map({function}, {items!r}, 2, ItemLimits(600, 1024)):
+        for result in ordered_map({function}, {items!r}, 2, ItemLimits(100, 1024)):
             print(result, flush=True)
 """
 
