@@ -223,9 +223,13 @@ class _RgbConverter:
         try:
             try:
                 rgb = self._reformat(frame)
+            except MemoryError:  # also an FFmpegError in PyAV
+                raise
             except (FFmpegError, OSError, ValueError):
                 self._untag(frame)
                 rgb = self._reformat(frame)
+        except MemoryError:  # also an FFmpegError in PyAV
+            raise
         except (FFmpegError, OSError, ValueError) as error:
             reason = f"frames of format {frame.format.name} cannot become RGB: {_reason(error)}"
             raise DecodeError(self._path, "decode", reason) from None
@@ -377,6 +381,8 @@ def _open(path: Path, limits: DecodeLimits) -> Iterator[_Video]:
     options = {"protocol_whitelist": "file", "max_pixels": str(limits.max_pixels)}
     try:
         container = av.open(str(path.absolute()), options=options, metadata_errors="replace")
+    except MemoryError:  # also an FFmpegError in PyAV
+        raise
     except (FFmpegError, OSError, ValueError) as error:
         raise DecodeError(path, "open", f"not a readable video: {_reason(error)}") from None
     with container:
@@ -463,6 +469,8 @@ def _packets(video: _Video) -> Iterator[_Packet]:
             packet = next(packets)
         except StopIteration:
             return
+        except MemoryError:  # also an FFmpegError in PyAV
+            raise
         except (FFmpegError, OSError) as error:
             video.tally.read_error = _reason(error)
             return
@@ -503,6 +511,8 @@ def _decode_packet(packet: _Packet, tally: DecodeTally) -> Sequence[VideoFrame]:
         return [frame for frame in packet.decode() if isinstance(frame, VideoFrame)]
     except EOFError:  # the decoder has been emptied already
         return []
+    except MemoryError:  # also an FFmpegError in PyAV
+        raise
     except (FFmpegError, OSError, ValueError):
         tally.failed_packets += 1
         return []

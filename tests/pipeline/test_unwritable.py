@@ -56,30 +56,33 @@ def limited(words: list[object]) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
-def test_the_command_says_one_line_and_ends_with_2(motions: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shards", ["tar", "h5"])
+def test_the_command_says_one_line_and_ends_with_2(motions: Path, tmp_path: Path, shards: str) -> None:
     out = tmp_path / "out"
-    result = limited(["extract", motions, out, "--workers", 1])
-    shard = out / "shards" / "motions-00000.tar"
+    result = limited(["extract", motions, out, "--workers", 1, "--shards", shards])
+    shard = out / "shards" / f"motions-00000.{shards}"
     assert result.returncode == EXIT_ERROR
     assert result.stderr.splitlines() == [
         f"error: {shard}: cannot be written: File too large; allow larger files there (ulimit -f, or another "
         "file system), and run the same command again"
     ]
-    assert not any(path.suffix in {".tar", ".parquet", ".partial"} for path in out.rglob("*"))
+    assert not any(path.suffix in {".tar", ".h5", ".parquet", ".partial"} for path in out.rglob("*"))
 
 
+@pytest.mark.parametrize("shards", ["tar", "h5"])
 def test_what_was_done_is_kept_and_the_rest_becomes_the_same_bytes(
-    motions: Path, tmp_path: Path, small_files: None
+    motions: Path, tmp_path: Path, small_files: None, shards: str
 ) -> None:
     source, out = open_source(motions), tmp_path / "out"
-    with pytest.raises(OutputError, match=r"motions-00002\.tar: cannot be written"):
-        extract(source, out, None, CONFIG)
+    config = CONFIG.model_copy(update={"shard_format": shards})
+    with pytest.raises(OutputError, match=rf"motions-00002\.{shards}: cannot be written"):
+        extract(source, out, None, config)
     assert len(Cache.open(out).rows("motions")) == 4
     assert not any(name.endswith(".partial") for name in hashes(out))
     resource.setrlimit(resource.RLIMIT_FSIZE, (resource.getrlimit(resource.RLIMIT_FSIZE)[1],) * 2)
-    report = extract(source, out, None, CONFIG)
+    report = extract(source, out, None, config)
     assert (report.kept, report.ok) == (4, 2)
-    extract(source, tmp_path / "whole", None, CONFIG)
+    extract(source, tmp_path / "whole", None, config)
     assert hashes(out) == hashes(tmp_path / "whole")
 
 
