@@ -26,11 +26,12 @@ import pyarrow.compute as pc
 from hero_core.config import parse_config
 from hero_core.errors import FingerprintError, InputError, ManifestError
 from hero_core.fingerprint import FeatureIdentity, FeatureProvenance, differences
+from hero_core.lock import LOCK_FILE
 from hero_core.manifest import CACHE, newest_rows, read_columns, write_table
 from hero_core.records import FeatureRecord, MotionRecord
 from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
 from hero_core.shards import CheckedShardReader
-from hero_core.storage import read_json, remove_partial_files, write_csv
+from hero_core.storage import TEMPORARY_SUFFIX, read_json, remove_partial_files, write_csv
 
 SCHEMA = "hero-cache/2"
 CACHE_FILE = "cache.json"
@@ -53,6 +54,11 @@ def mending(folder: Path) -> str:
 def record_key(content_sha256: str, made_by: str) -> str:
     """Key of what was made of a file with this content in this way."""
     return hashlib.sha256(f"{content_sha256} {made_by}".encode()).hexdigest()[:32]
+
+
+def _is_of_a_beginning(path: Path) -> bool:
+    """Whether a file is there before ``cache.json`` is, so that a cache may have been begun here."""
+    return path.name == LOCK_FILE or (path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX))
 
 
 class Cache:
@@ -93,6 +99,26 @@ class Cache:
         return cls(folder, description)
 
     @classmethod
+    def resumable(cls, folder: Path, identity: FeatureIdentity | None) -> FeatureIdentity | None:
+        """The identity of the features that a folder holds already; None where it holds none. Nothing is written.
+
+        Raises:
+            FingerprintError: the folder holds features of another identity; says in what they differ.
+            InputError: the folder holds something else.
+        """
+        if (folder / CACHE_FILE).is_file() or (folder / "extract.json").is_file():
+            kept = cls.open(folder).identity
+            if kept and identity and (wrong := differences(kept, identity)):
+                raise FingerprintError(
+                    f"{folder}: its features were made in another way ({'; '.join(wrong)}); "
+                    "extract into another folder, or with the settings of this one"
+                )
+            return kept
+        if folder.exists() and any(not _is_of_a_beginning(path) for path in folder.iterdir()):
+            raise InputError(f"{folder}: not empty and not a cache; name another output folder")
+        return None
+
+    @classmethod
     def create_or_resume(
         cls, folder: Path, identity: FeatureIdentity | None, source: Mapping[str, Any]
     ) -> "Cache":
@@ -103,22 +129,11 @@ class Cache:
             identity: of the features to come; None to add motions only.
             source: what it is made of, for the record.
 
-        Raises:
-            FingerprintError: the folder holds features of another identity; says in what they differ.
-            InputError: the folder holds something else.
+        Raises as :meth:`resumable`.
         """
-        kept = None
-        if (folder / CACHE_FILE).is_file() or (folder / "extract.json").is_file():
-            kept = cls.open(folder).identity
-            if kept and identity and (wrong := differences(kept, identity)):
-                raise FingerprintError(
-                    f"{folder}: its features were made in another way ({'; '.join(wrong)}); "
-                    "extract into another folder, or with the settings of this one"
-                )
-            for name in ("shards", "manifest"):
-                remove_partial_files(folder / name)
-        elif folder.exists() and any(folder.iterdir()):
-            raise InputError(f"{folder}: not empty and not a cache; name another output folder")
+        kept = cls.resumable(folder, identity)
+        for name in ("", "shards", "manifest"):
+            remove_partial_files(folder / name)
         cache = cls.of(folder, identity or kept, source)
         if kept is None:
             cache._require_its_own_features()

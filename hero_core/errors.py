@@ -27,3 +27,7 @@ class ShardError(HeroError):
 
 class FingerprintError(HeroError):
     """Features were made in another way than the ones they would be mixed with."""
+
+
+class OutputError(HeroError):
+    """A file cannot be written: no room, no right, or somebody else is writing there."""

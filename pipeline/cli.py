@@ -1,6 +1,6 @@
 """The ``hero-pipeline`` command."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -20,8 +20,10 @@ from hero_core.config import parse_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
 from hero_core.motion.skeleton import Unit, UpAxis
+from hero_core.progress import duration
 from hero_core.shards import ShardFormat
 from pipeline.config import (
+    WORKER_MEBIBYTES,
     Dtype,
     ExtractConfig,
     PairsConfig,
@@ -34,12 +36,15 @@ from pipeline.extract import ExtractReport, Remark, extract
 from pipeline.minivimo import write_minivimo
 from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
+from pipeline.plan import Planned, plan
 from pipeline.repair import plan_repair
+from pipeline.selection import Part, select
 from pipeline.sources import Source, open_source
 from pipeline.splits import SplitConfig
 from pipeline.verify import verify
 
 REASONS_SHOWN = 10
+_FASTER = {"encoding": "a GPU (--device cuda)", "writing": "a faster disk of the cache"}
 
 app = typer.Typer(
     help="Videos and motions in, shards out.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -122,6 +127,26 @@ def extract_command(
     rehash: Annotated[
         bool, typer.Option("--rehash", help="Compare contents even where size and time did not change.")
     ] = False,
+    worker_mebibytes: Annotated[
+        int, typer.Option(min=64, help="Memory that reading one input may take; more puts it in quarantine.")
+    ] = WORKER_MEBIBYTES,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", help="Key or path of an input, to do no other; repeatable.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first so many videos and so many motions.")
+    ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="Only part I of N, written I/N, so that N machines share the work. Give each its own OUT: every one "
+            "is a cache of its own, and hero-pipeline merge makes one of them.",
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
+    ] = False,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
     root: RootOption = None,
@@ -147,14 +172,19 @@ def extract_command(
             "workers": workers or default_workers(),
             "retry_quarantined": retry_quarantined,
             "rehash": rehash,
+            "worker_mebibytes": worker_mebibytes,
         },
         "command line",
     )
-    opened = open_source(source, dataset, _columns(column), root or ())
+    part = Part.parse(shard) if shard else None
+    opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
     _print_source(opened)
     tower = load_encoder(encoder, weights, place, getattr(torch, dtype)) if opened.videos else None
     if tower is not None:
         console.print(f"encoder: {tower.statement}", highlight=False, markup=False, soft_wrap=True)
+    if dry_run:
+        _print_plan(plan(opened, out, tower, config))
+        return
     with progress("extract") as report:
         result = extract(opened, out, tower, config, report)
     _print_extract(result, out)
@@ -283,8 +313,7 @@ def _print_extract(result: ExtractReport, out: Path) -> None:
         highlight=False,
         soft_wrap=True,
     )
-    for stage, seconds in result.seconds.items():
-        console.print(f"  {stage}: {seconds:.1f} s", highlight=False)
+    _print_seconds(result.seconds)
     _print_remarks("quarantined", result.reasons.values())
     _print_remarks("warning", result.warnings.values())
     for note in result.notes:
@@ -292,6 +321,33 @@ def _print_extract(result: ExtractReport, out: Path) -> None:
     console.print(f"cache: {out}", highlight=False, soft_wrap=True)
     if quarantined:
         console.print(f"what is not ok: {out / 'quarantine.csv'}", highlight=False, soft_wrap=True)
+
+
+def _print_seconds(by_stage: Mapping[str, float]) -> None:
+    """Where the time went, and which stage all others waited for."""
+    if not by_stage:
+        return
+    slowest = max(by_stage, key=lambda stage: by_stage[stage])
+    share = by_stage[slowest] / sum(by_stage.values())
+    times = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in by_stage.items())
+    console.print(f"  time: {times}", highlight=False, soft_wrap=True)
+    faster = _FASTER.get(slowest, "more --workers, or a faster disk of the source")
+    console.print(
+        f"  bottleneck: {slowest}, {share:.0%} of it; what helps: {faster}", highlight=False, soft_wrap=True
+    )
+
+
+def _print_plan(planned: Sequence[Planned]) -> None:
+    for each in planned:
+        kind = {"features": "videos", "motions": "motions"}[each.kind]
+        line = f"would do {each.todo} of {each.inputs} {kind}, {each.kept_quarantined} stay in quarantine"
+        if each.todo and each.seconds is None:
+            line += "; how long is not known: this cache has none of them yet"
+        elif each.todo and each.seconds is not None:
+            line += (
+                f"; about {duration(each.seconds)} at {each.seconds_each:.3g} s each, as before in this cache"
+            )
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_remarks(title: str, remarks: Iterable[Remark]) -> None:
@@ -327,4 +383,6 @@ def _print_pairs(result: PairsReport, out: Path) -> None:
     console.print(
         f"Mean.npy and Std.npy: {result.statistics_from}", highlight=False, markup=False, soft_wrap=True
     )
+    for note in result.notes:
+        console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"training set: {out}", highlight=False, soft_wrap=True)

@@ -11,6 +11,8 @@ from pipeline.decode.checks import DecodeLimits
 from pipeline.motions import MotionConversion
 from pipeline.splits import SplitConfig
 
+WORKER_MEBIBYTES = 4096
+
 Dtype = Literal["float32", "bfloat16", "float16"]
 StorageDtype = Literal["float32", "float16"]
 StatisticsChoice = Literal["shipped", "computed"]
@@ -32,7 +34,11 @@ class ExtractConfig(Config):
             change.
         rotate: turn frames as a video's rotation metadata says; the official release does not.
         conversion: how motion files are read.
-        workers: processes that decode videos and convert motions; 1 does it in this process.
+        workers: processes that decode videos and convert motions; never this one, so that a file which crashes or
+            hangs costs its row only.
+        limits: what one video may cost, as its decoder sees it. A process that works on one file for over
+            `kill_seconds` is killed.
+        worker_mebibytes: memory that one file may take.
         retry_quarantined: try again what an earlier run put in quarantine.
         rehash: compare contents even where size and time of a file are those of an earlier run.
     """
@@ -46,8 +52,14 @@ class ExtractConfig(Config):
     conversion: MotionConversion = Field(default_factory=MotionConversion)
     workers: int = Field(default_factory=default_workers, ge=1)
     limits: DecodeLimits = Field(default_factory=DecodeLimits)
+    worker_mebibytes: int = Field(default=WORKER_MEBIBYTES, ge=1)
     retry_quarantined: bool = False
     rehash: bool = False
+
+    @property
+    def kill_seconds(self) -> float:
+        """Above what the decoder allows itself: two passes over a video, and time to read the file for its hash."""
+        return 2 * self.limits.max_seconds + 30
 
 
 class PairsConfig(Config):

@@ -72,7 +72,8 @@ class Encoder:
                 f"the {self.identity.name} encoder reads uint8 clips of shape (b, {', '.join(map(str, expected))}), "
                 f"not {clips.dtype} {clips.shape}"
             )
-        video = torch.from_numpy(np.stack([normalise(clip) for clip in clips]))  # (b, t, 3, h, w)
+        frames = torch.from_numpy(normalise(clips.reshape(-1, *expected[1:])))  # (b·t, 3, h, w)
+        video = frames.view(-1, self.frames, *frames.shape[1:])
         features: NDArray[np.float32] = self.model(video.to(self.device, self.dtype)).float().cpu().numpy()
         return features
 

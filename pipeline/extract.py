@@ -9,6 +9,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,20 +19,21 @@ import numpy as np
 
 from hero_core.cache import OK, QUARANTINED, Cache, Kind, Row, record_key
 from hero_core.errors import ConfigError, InputError
-from hero_core.fingerprint import differences
+from hero_core.fingerprint import FeatureIdentity, differences
+from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.motion.format import FPS
 from hero_core.progress import Progress, silent
 from hero_core.records import FeatureRecord, MotionRecord
-from hero_core.shards import ArrayRecord, open_writer
+from hero_core.shards import ArrayRecord, ShardWriter, open_writer
 from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.decode.video import DecodedClip
 from pipeline.encoders import Encoder
-from pipeline.engines.local import ordered_map
+from pipeline.engines.local import Broken, ItemLimits, ordered_map
 from pipeline.fingerprint import feature_identity, feature_provenance
 from pipeline.motions import LoadedMotion
 from pipeline.sources import Source
-from pipeline.workers import Input, Outcome, convert_motion, decode_video
+from pipeline.workers import Input, Outcome, broken, convert_motion, decode_video
 
 FILES_SHOWN = 3
 """Files that a remark names."""
@@ -62,7 +64,7 @@ class ExtractReport:
         reasons: of quarantine in this run, by their text without numbers.
         warnings: what was odd about inputs that are ok, likewise.
         notes: in what features of earlier runs were made otherwise, one line each.
-        seconds: where the time went, by stage.
+        seconds: where this process spent its time, by stage.
     """
 
     inputs: int
@@ -79,6 +81,13 @@ class ExtractReport:
     def done(self) -> int:
         """Inputs that have their row."""
         return self.kept + self.ok + self.quarantined
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Count the time inside to a stage."""
+        began = time.monotonic()
+        yield
+        self.seconds[stage] += time.monotonic() - began
 
     def count(self, row: Row) -> None:
         """Count a new row, and what it remarks."""
@@ -103,7 +112,10 @@ class Recipe:
     Attributes:
         inputs: every one of the source.
         read: what worker processes do with one.
+        stage: what that is called where an input breaks its process.
+        awaited: and what is waited for meanwhile.
         finish: makes records of a batch of what they brought back; an outcome without content gives None.
+        finishing: what the time for that is called.
         batch: how many outcomes ``finish`` takes.
         per_shard: how many inputs a shard is planned for.
         provenance: of the records, as JSON; None where nothing but the file and ``made_by`` decides them.
@@ -112,7 +124,10 @@ class Recipe:
     kind: Kind
     inputs: Sequence[Input]
     read: Callable[[Input], Outcome]
+    stage: str
+    awaited: str
     finish: Callable[[Sequence[Outcome]], Iterator[tuple[Outcome, FeatureRecord | MotionRecord | None]]]
+    finishing: str
     batch: int
     per_shard: int
     provenance: str | None
@@ -134,29 +149,55 @@ def extract(
         FingerprintError: ``out`` holds features made in another way.
         InputError: ``out`` is another kind of folder.
         ConfigError: there are videos and no encoder.
+        OutputError: ``out`` cannot be written, or another process writes there.
     """
-    if source.videos and encoder is None:
-        raise ConfigError(f"{source.opened}: lists videos, which need an encoder")
     state = ExtractReport(inputs=len(source.videos) + len(source.motions))
-    recipes: list[Recipe] = []
-    identity = None
-    if source.videos and encoder is not None:
-        identity = feature_identity(encoder, config.storage_dtype, config.batch_clips, config.rotate)
-        recipes.append(_videos(source, encoder, identity.id, config, state))
+    identity = identity_of(source, encoder, config)
+    recipes = recipes_of(source, encoder, identity, config)
+    with only_writer(out, out / LOCK_FILE) as remark:
+        cache = Cache.create_or_resume(out, identity, _description(source))
+        state.notes += [remark] if remark else []
+        state.notes += _other_provenances(cache, encoder)
+        for recipe in recipes:
+            _Extraction(cache, recipe, config, state).run(report)
+        cache.write_quarantine()
+    return state
+
+
+def identity_of(source: Source, encoder: Encoder | None, config: ExtractConfig) -> FeatureIdentity | None:
+    """Of the features of its videos; None for a source of motions alone.
+
+    Raises:
+        ConfigError: there are videos and no encoder.
+    """
+    if not source.videos:
+        return None
+    if encoder is None:
+        raise ConfigError(f"{source.opened}: lists videos, which need an encoder")
+    return feature_identity(encoder, config.storage_dtype, config.batch_clips, config.rotate)
+
+
+def recipes_of(
+    source: Source, encoder: Encoder | None, identity: FeatureIdentity | None, config: ExtractConfig
+) -> list[Recipe]:
+    """A recipe for each kind of inputs that a source lists."""
+    recipes = []
+    if encoder is not None and identity is not None:
+        recipes.append(_videos(source, encoder, identity.id, config))
     if source.motions:
         recipes.append(_motions(source, config))
-    cache = Cache.create_or_resume(out, identity, _description(source))
-    if encoder is not None:
-        mine = feature_provenance(encoder)
-        state.notes += [
-            f"features of an earlier run were made with another {line}"
-            for earlier in cache.provenances()
-            for line in differences(earlier, mine)
-        ]
-    for recipe in recipes:
-        _Extraction(cache, recipe, config, state).run(report)
-    cache.write_quarantine()
-    return state
+    return recipes
+
+
+def _other_provenances(cache: Cache, encoder: Encoder | None) -> list[str]:
+    if encoder is None:
+        return []
+    mine = feature_provenance(encoder)
+    return [
+        f"features of an earlier run were made with another {line}"
+        for earlier in cache.provenances()
+        for line in differences(earlier, mine)
+    ]
 
 
 def _description(source: Source) -> dict[str, Any]:
@@ -170,12 +211,12 @@ def _description(source: Source) -> dict[str, Any]:
     }
 
 
-def _videos(
-    source: Source, encoder: Encoder, made_by: str, config: ExtractConfig, state: ExtractReport
-) -> Recipe:
+def _videos(source: Source, encoder: Encoder, made_by: str, config: ExtractConfig) -> Recipe:
     return Recipe(
         kind="features",
         inputs=[Input(video.key, video.path, video.relative, made_by) for video in source.videos],
+        stage="decode",
+        awaited="decoded videos",
         read=partial(
             decode_video,
             size=encoder.image_size,
@@ -183,7 +224,8 @@ def _videos(
             limits=config.limits,
             rotate=config.rotate,
         ),
-        finish=partial(_encode, encoder=encoder, config=config, state=state),
+        finish=partial(_encode, encoder=encoder, config=config),
+        finishing="encoding",
         batch=config.batch_clips,
         per_shard=config.clips_per_shard,
         provenance=json.dumps(feature_provenance(encoder).model_dump(mode="json"), sort_keys=True),
@@ -204,8 +246,11 @@ def _motions(source: Source, config: ExtractConfig) -> Recipe:
             )
             for motion in source.motions
         ],
+        stage="motion",
+        awaited="converted motions",
         read=partial(convert_motion, conversion=config.conversion),
         finish=_take_motions,
+        finishing="writing",
         batch=1,
         per_shard=config.motions_per_shard,
         provenance=None,
@@ -213,7 +258,7 @@ def _motions(source: Source, config: ExtractConfig) -> Recipe:
 
 
 def _encode(
-    outcomes: Sequence[Outcome], encoder: Encoder, config: ExtractConfig, state: ExtractReport
+    outcomes: Sequence[Outcome], encoder: Encoder, config: ExtractConfig
 ) -> Iterator[tuple[Outcome, FeatureRecord | None]]:
     """Encode a batch of always the same shape: a slot without a clip, or behind the last one, stays blank."""
     clips = [outcome.content for outcome in outcomes]
@@ -222,9 +267,7 @@ def _encode(
     for slot, clip in enumerate(clips):
         if isinstance(clip, DecodedClip):
             pictures[slot] = clip.frames
-    started = time.monotonic()
     features = encoder.encode(pictures) if any(clips) else None  # (b, t, d)
-    state.seconds["encoding"] += time.monotonic() - started
     for slot, (outcome, clip) in enumerate(zip(outcomes, clips, strict=True)):
         if features is None or not isinstance(clip, DecodedClip):
             yield outcome, None
@@ -241,6 +284,24 @@ def _take_motions(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, Motion
         yield outcome, content.record if isinstance(content, LoadedMotion) else None
 
 
+def unsettled(item: Input, row: Row | None, config: ExtractConfig) -> Input | None:
+    """An input if there is something to do, with the content known of it; None if its row settles it.
+
+    A row settles a file that still has the size and the time it speaks of; else its content decides, in a worker.
+    """
+    retry = config.retry_quarantined and row is not None and row["status"] != OK
+    if row is None or retry or row["made_by"] != item.made_by:
+        return item
+    try:
+        status = item.path.stat()
+        found: tuple[int | None, int | None] = (status.st_size, status.st_mtime_ns)
+    except OSError:
+        found = (None, None)
+    if found == (row["bytes"], row["modified_ns"]) and not config.rehash:
+        return None
+    return replace(item, known_sha256=row["sha256"])
+
+
 class _Extraction:
     """Brings the cache's records of one kind up to date."""
 
@@ -253,56 +314,55 @@ class _Extraction:
 
     def run(self, report: Progress) -> None:
         """Settle every input, shard by shard."""
-        todo = [item for item in map(self._unsettled, self.recipe.inputs) if item is not None]
+        found = (unsettled(item, self.rows.get(item.key), self.config) for item in self.recipe.inputs)
+        todo = [item for item in found if item is not None]
         waiting = {item.key for item in todo}
         kept = [self.rows[item.key] for item in self.recipe.inputs if item.key not in waiting]
         self.state.kept += len(kept)
         self.state.kept_quarantined += sum(row["status"] != OK for row in kept)
         report(self.state.done, self.state.inputs)
-        outcomes = ordered_map(self.recipe.read, todo, self.config.workers)
+        limits = ItemLimits(self.config.kill_seconds, self.config.worker_mebibytes)
         starts = range(0, len(todo), self.recipe.per_shard)
-        for number, start in enumerate(starts, self.cache.next_part(self.recipe.kind)):
-            self._write_shard(number, min(self.recipe.per_shard, len(todo) - start), outcomes, report)
+        with closing(ordered_map(self.recipe.read, todo, self.config.workers, limits)) as results:
+            outcomes = self._outcomes(todo, results)
+            for number, start in enumerate(starts, self.cache.next_part(self.recipe.kind)):
+                self._write_shard(number, min(self.recipe.per_shard, len(todo) - start), outcomes, report)
 
-    def _unsettled(self, item: Input) -> Input | None:
-        """The input if there is something to do, with the content known of it; None if its row settles it.
-
-        A row settles a file that still has the size and the time it speaks of; else its content decides, in a worker.
-        """
-        row = self.rows.get(item.key)
-        retry = self.config.retry_quarantined and row is not None and row["status"] != OK
-        if row is None or retry or row["made_by"] != item.made_by:
-            return item
-        try:
-            status = item.path.stat()
-            found: tuple[int | None, int | None] = (status.st_size, status.st_mtime_ns)
-        except OSError:
-            found = (None, None)
-        if found == (row["bytes"], row["modified_ns"]) and not self.config.rehash:
-            return None
-        return replace(item, known_sha256=row["sha256"])
+    def _outcomes(self, todo: Sequence[Input], results: Iterator[Outcome | Broken]) -> Iterator[Outcome]:
+        for item, result in zip(todo, results, strict=True):
+            yield broken(item, self.recipe.stage, result.reason) if isinstance(result, Broken) else result
 
     def _write_shard(self, number: int, planned: int, outcomes: Iterator[Outcome], report: Progress) -> None:
-        kind, batch_size = self.recipe.kind, self.recipe.batch
-        path = self.cache.shard_path(f"{kind}-{number:05d}.{self.config.shard_format}")
+        path = self.cache.shard_path(f"{self.recipe.kind}-{number:05d}.{self.config.shard_format}")
         rows: list[Row] = []
         with open_writer(path) as writer:
-            for start in range(0, planned, batch_size):
-                batch = self._take(outcomes, min(batch_size, planned - start))
-                for outcome, record in self.recipe.finish(batch):
-                    rows.append(self._row(outcome, record, path.name))
-                    if record is not None and rows[-1]["record"] not in self.made:
-                        writer.write(ArrayRecord(rows[-1]["record"], record.arrays()))
-                        self.made[rows[-1]["record"]] = rows[-1]
-                    self.state.count(rows[-1])
+            for start in range(0, planned, self.recipe.batch):
+                rows += self._write_batch(
+                    writer, path, self._take(outcomes, min(self.recipe.batch, planned - start))
+                )
                 report(self.state.done, self.state.inputs, f"{self.state.quarantined} quarantined")
+            closing_began = time.monotonic()
         self._commit(number, path, rows)
+        self.state.seconds["writing"] += time.monotonic() - closing_began
+
+    def _write_batch(self, writer: ShardWriter, path: Path, batch: Sequence[Outcome]) -> list[Row]:
+        with self.state.timed(self.recipe.finishing):
+            finished = list(self.recipe.finish(batch))
+        rows = []
+        with self.state.timed("writing"):
+            for outcome, record in finished:
+                row = self._row(outcome, record, path.name)
+                if record is not None and row["record"] not in self.made:
+                    writer.write(ArrayRecord(row["record"], record.arrays()))
+                    self.made[row["record"]] = row
+                self.state.count(row)
+                rows.append(row)
+        return rows
 
     def _take(self, outcomes: Iterator[Outcome], count: int) -> list[Outcome]:
         """The next outcomes; content whose record is there already is not made again."""
-        started = time.monotonic()
-        batch = [next(outcomes) for _ in range(count)]
-        self.state.seconds[f"waiting for {self.recipe.kind}"] += time.monotonic() - started
+        with self.state.timed(f"waiting for {self.recipe.awaited}"):
+            batch = [next(outcomes) for _ in range(count)]
         return [replace(one, content=None) if _key(one) in self.made else one for one in batch]
 
     def _row(self, outcome: Outcome, record: FeatureRecord | MotionRecord | None, shard: str) -> Row:

@@ -11,6 +11,7 @@ from typing import Any
 
 from hero_core.cache import OK, Cache, Row
 from hero_core.errors import InputError
+from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.manifest import QUARANTINE, write_table
 from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.progress import Progress, silent
@@ -45,6 +46,7 @@ class PairsReport:
         videos_alone: videos that no pair uses, which stay in the cache.
         leaking_sources: source videos that the data set's own split puts in more than one part.
         statistics_from: where mean and standard deviation come from.
+        notes: what else is to be known, one line each.
     """
 
     listed: int
@@ -54,6 +56,7 @@ class PairsReport:
     videos_alone: int = 0
     leaking_sources: list[str] = field(default_factory=list)
     statistics_from: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,21 @@ def build_pairs(
     Raises:
         InputError: the source lists no motions, nothing is left for training or validation, the statistics that it
             ships are none, or ``out`` holds something that may not be replaced.
+        OutputError: ``out`` cannot be written, or another process writes there.
     """
     if not source.pairs:
         raise InputError(
             f"{source.opened}: lists no motions; give a pair list (CSV), a release folder or motions as SOURCE"
         )
+    with only_writer(out, out.with_name(f".{out.name}{LOCK_FILE}")) as remark:
+        state = _built(source, cache_folder, out, config, report)
+    state.notes += [remark] if remark else []
+    return state
+
+
+def _built(
+    source: Source, cache_folder: Path, out: Path, config: PairsConfig, report: Progress
+) -> PairsReport:
     settings = _settings(source, config)
     _check_output(out, settings, config)
     shipped = _shipped_statistics(source, config)

@@ -3,6 +3,8 @@
 Kept free of torch, so that workers start at once. A failure is a value, not an exception.
 """
 
+import os
+import stat
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -78,14 +80,43 @@ def convert_motion(item: Input, conversion: MotionConversion) -> Outcome:
         return replace(outcome, stage="motion", reason=str(error))
 
 
-def _opened(item: Input) -> Outcome:
-    """Size, time and content of the file, so far."""
+def broken(item: Input, stage: str, reason: str) -> Outcome:
+    """What became of an input that broke the process which read it; nothing is read here.
+
+    Its size and time stand in the outcome, so that it is left alone until it changes.
+    """
     try:
         status = item.path.stat()
-        if not item.path.is_file():
-            return Outcome(item, stage="open", reason="not a file")
+    except OSError:
+        return Outcome(item, stage=stage, reason=reason)
+    return Outcome(item, bytes=status.st_size, modified_ns=status.st_mtime_ns, stage=stage, reason=reason)
+
+
+def _opened(item: Input) -> Outcome:
+    """Size, time and content of the file, so far. What is not a plain file is never opened: a pipe would wait."""
+    try:
+        status = item.path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            return Outcome(item, stage="open", reason=_not_a_file(status.st_mode))
         sha256 = sha256_of_file(item.path)
     except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        return Outcome(item, stage="open", reason=reason or type(error).__name__)
+        return Outcome(item, stage="open", reason=_why_not_opened(item.path, error))
     return Outcome(item, sha256, status.st_size, status.st_mtime_ns, unchanged=sha256 == item.known_sha256)
+
+
+def _not_a_file(mode: int) -> str:
+    kinds = {
+        stat.S_IFDIR: "a folder",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+    }
+    kind = kinds.get(stat.S_IFMT(mode))
+    return f"not a file but {kind}" if kind else "not a file"
+
+
+def _why_not_opened(path: Path, error: OSError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "a link to a missing file" if os.path.islink(path) else "no such file"  # noqa: PTH114  never raises
+    return error.strerror or type(error).__name__

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +11,34 @@ import numpy as np
 
 from hero_core.errors import HeroError, ShardError
 from hero_core.shards.record import DAMAGE, ArrayRecord
-from hero_core.storage import atomic_path
+from hero_core.storage import write_bytes
 
 
 class Hdf5ShardWriter:
-    """Writes one HDF5 file without times in it, so that equal records give equal bytes."""
+    """Writes one HDF5 file without times in it, so that equal records give equal bytes.
+
+    It grows in memory and is written at the end: on a full disk HDF5 cannot close a file, and crashes the process.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._stack = ExitStack()
 
     def __enter__(self) -> "Hdf5ShardWriter":
-        temporary = self._stack.enter_context(atomic_path(self._path))
-        self._file = self._stack.enter_context(
-            h5py.File(temporary, "w", libver=("v110", "v110"), track_order=True)
+        self._file = h5py.File(
+            str(self._path),
+            "w",
+            driver="core",
+            backing_store=False,
+            libver=("v110", "v110"),
+            track_order=True,
         )
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._stack.__exit__(*exception)  # type: ignore[arg-type]
+        with self._file:
+            if exception[0] is None:
+                self._file.flush()
+                write_bytes(self._path, self._file.id.get_file_image())
 
     def write(self, record: ArrayRecord) -> None:
         """Append a record; see :class:`ShardWriter`."""

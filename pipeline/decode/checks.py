@@ -16,7 +16,14 @@ class DecodeLimits(Config):
         max_pixels: largest frame, width x height.
         max_frames: longest video.
         max_bytes: largest file.
-        max_seconds: wall time for one pass over one video.
+        max_seconds: wall time for one pass over one video, whatever it declares.
+        base_seconds: wall time for one pass that every video may take; more is granted by what it declares, as much
+            as the smaller of the two that follow, so that neither a huge frame nor a long list of empty ones buys
+            time alone.
+        seconds_per_megapixel_frame: for every frame of a million pixels that the container declares. A sound video
+            needs about 0.003 s.
+        seconds_per_megabyte: for every 1,000,000 bytes of the file. A sound video needs about 0.3 s, more where
+            pictures hardly change.
         min_decoded_share: smallest part of the promised frames (or of the promised duration, where a container
             does not count frames) that must decode.
         max_damaged_share: largest part of the frames that may be damaged or fail to decode.
@@ -27,9 +34,20 @@ class DecodeLimits(Config):
     max_frames: PositiveInt = 36_000
     max_bytes: PositiveInt = 4 * 1024**3
     max_seconds: PositiveFloat = 300.0
+    base_seconds: PositiveFloat = 20.0
+    seconds_per_megapixel_frame: float = Field(default=0.03, ge=0)
+    seconds_per_megabyte: float = Field(default=10.0, ge=0)
     min_decoded_share: float = Field(default=0.9, ge=0, le=1)
     max_damaged_share: float = Field(default=0.05, ge=0, le=1)
     tolerated_frames: int = Field(default=2, ge=0)
+
+    def seconds_for(self, file_bytes: int, frame_pixels: int, declared_frames: float | None) -> float:
+        """Wall time for one pass over a file; ``declared_frames`` is None where the container does not tell."""
+        granted = self.seconds_per_megabyte * file_bytes / 1e6
+        if declared_frames is not None:
+            by_frames = self.seconds_per_megapixel_frame * declared_frames * frame_pixels / 1e6
+            granted = min(granted, by_frames)
+        return min(self.max_seconds, self.base_seconds + granted)
 
 
 class DecodeError(HeroError):

@@ -1,13 +1,18 @@
 """Files appear whole or not at all."""
 
+import errno
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from hero_core import storage
-from hero_core.errors import InputError
+from hero_core.errors import InputError, OutputError
 from hero_core.storage import (
+    TEMPORARY_SUFFIX,
     atomic_folder,
     atomic_path,
     read_json,
@@ -16,6 +21,7 @@ from hero_core.storage import (
     write_csv,
     write_json,
     write_npy,
+    writing,
 )
 
 
@@ -92,3 +98,61 @@ def test_tables_and_arrays(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="allow_pickle"):
         write_npy(tmp_path / "b.npy", np.array([{}], dtype=object))
     assert not (tmp_path / "b.npy").exists()
+
+
+def test_what_a_killed_process_left_goes_and_what_a_living_one_writes_stays(tmp_path):
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        left, written = (
+            tmp_path / f".a.json.{number}{TEMPORARY_SUFFIX}" for number in (os.getpid(), other.pid)
+        )
+        for path in (left, written):
+            path.write_bytes(b"half")
+        remove_partial_files(tmp_path)
+        assert not left.exists()
+        assert written.exists()
+    finally:
+        other.communicate(b"\n")
+    remove_partial_files(tmp_path)
+    assert not written.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "x"), "No space left on device; make room on its disk"),
+        (OSError(errno.EDQUOT, "x"), "make room in your quota"),
+        (OSError(errno.EROFS, "x", "{path}"), "Read-only file system; make it writable"),
+        (OSError("300000 requested and 12484 written"), "12484 written; see to its disk"),
+        (RuntimeError("file write failed: errno = 28, error message"), "make room on its disk"),
+        (ValueError("I/O error: No space left on device (os error 28)"), "make room on its disk"),
+    ],
+)
+def test_what_the_system_says_becomes_one_line(tmp_path: Path, error: Exception, said: str) -> None:
+    path = tmp_path / "a.tar"
+    if isinstance(error, OSError) and error.filename:
+        error.filename = str(path)
+    with pytest.raises(OutputError) as raised, writing(path):
+        raise error
+    message = str(raised.value)
+    assert message.startswith(f"{path}: cannot be written: ")
+    assert said in message
+    assert message.endswith(", and run the same command again")
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("out of memory"), FileNotFoundError(errno.ENOENT, "x", "/elsewhere/weights.pt")]
+)
+def test_errors_of_other_things_stay_what_they_are(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(type(error)), atomic_path(tmp_path / "a.tar"):
+        raise error
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_the_way_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("")
+    for name in ("a/b.json", "a/b/c.json"):
+        with pytest.raises(OutputError, match="cannot be written: (Not a directory|File exists)"):
+            write_json(tmp_path / name, {})
+    with pytest.raises(OutputError, match="cannot be written"), atomic_folder(tmp_path / "a" / "set"):
+        pass

@@ -1,5 +1,6 @@
 """What the commands of ``hero-pipeline`` say and remember."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -82,6 +83,32 @@ def test_extract_remembers_columns_and_roots_for_build_pairs(tmp_path: Path) -> 
     invoke(["extract", root, tmp_path / "cache", "--workers", 1, *named])
     invoke(["build-pairs", root, "--features", tmp_path / "cache", "--out", tmp_path / "set"])
     assert len(TrainingSet(tmp_path / "set").rows) == 4
+
+
+def test_a_part_of_the_motions_is_extracted_and_foretold(motions: Path, tmp_path: Path) -> None:
+    words = ["extract", motions, tmp_path / "cache", "--workers", 1]
+    said = invoke([*words, "--dry-run"])
+    assert "would do 8 of 8 motions, 0 stay in quarantine; how long is not known" in said
+    assert not (tmp_path / "cache").exists()
+    said = invoke([*words, "--limit", 2])
+    assert "2 inputs: 2 extracted" in said
+    (times,) = [line for line in said.splitlines() if line.startswith("  time: ")]
+    assert [" ".join(words.split()[:-2]) for words in times.removeprefix("  time: ").split(", ")] == [
+        "waiting for converted motions",
+        "writing",
+    ]
+    assert re.search(r"  bottleneck: (waiting for converted motions|writing), \d+% of it; what helps: ", said)
+    assert "1 inputs: 1 extracted" in invoke([*words, "--only", "4.npy"])
+    said = invoke([*words, "--dry-run"])
+    assert "would do 5 of 8 motions, 0 stay in quarantine; about " in said
+    assert said.rstrip().endswith(" s each, as before in this cache")
+    counts = []
+    for part in ("1/2", "2/2"):
+        shard = ["extract", motions, tmp_path / part.replace("/", "of"), "--workers", 1, "--shard", part]
+        result = CliRunner().invoke(app, [str(word) for word in shard], catch_exceptions=False)
+        assert result.exit_code in (0, EXIT_QUARANTINED)
+        counts.append(int(next(line for line in result.output.splitlines() if "inputs: " in line).split()[0]))
+    assert sum(counts) == 8
 
 
 def commands_of(description: Path, values: Mapping[str, object]) -> list[list[str]]:

@@ -1,8 +1,11 @@
 """Extraction: the same bytes whatever happens, and an end for every input."""
 
 import csv
-from collections.abc import Callable
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,9 +17,11 @@ from hero_core.motion.format import FPS
 from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder, random_tc_clip
+from pipeline.engines.local import ItemLimits
 from pipeline.extract import ExtractReport, extract
 from pipeline.sources import open_source
 from tests.pipeline.conftest import TINY, make_source, make_video, save_motion, standing_motion
+from tests.pipeline.misbehaving import convert_or_misbehave, decode_or_misbehave
 
 MakeFolder = Callable[[int], Path]
 CONFIG = ExtractConfig(clips_per_shard=3, workers=1)
@@ -265,6 +270,13 @@ class Counting:
         return self._encoder.encode(clips)
 
 
+def in_this_process(
+    function: Callable[[Any], Any], items: Sequence[Any], workers: int, limits: ItemLimits
+) -> Iterator[Any]:
+    """In place of the engine, where a test watches what is read."""
+    return (function(item) for item in items)
+
+
 def test_a_settled_file_is_not_read_again_unless_rehash_says_so(
     video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +290,7 @@ def test_a_settled_file_is_not_read_again_unless_rehash_says_so(
         return sha256_of_file(path)
 
     monkeypatch.setattr("pipeline.workers.sha256_of_file", watched)
+    monkeypatch.setattr("pipeline.extract.ordered_map", in_this_process)
     assert run(root, tmp_path / "out", tiny_encoder).kept == 2
     assert read == []
     rehash = CONFIG.model_copy(update={"rehash": True})
@@ -323,3 +336,103 @@ def test_an_old_cache_is_refused_with_what_to_do(tmp_path: Path, tiny_encoder: E
     (tmp_path / "old" / "extract.json").write_text("{}")
     with pytest.raises(HeroError, match="make it anew in another folder: hero-pipeline extract"):
         Cache.open(tmp_path / "old")
+
+
+REASONS = {
+    "crashes.mp4": "killed by signal 11",
+    "hangs.mp4": "over 1 s",
+    "swells.mp4": "over 1024 MiB",
+    "mistaken.mp4": "IndexError: no such frame",
+}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_file_that_breaks_its_process_costs_one_row(
+    video_folder: MakeFolder,
+    tmp_path: Path,
+    tiny_encoder: Encoder,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+) -> None:
+    root = video_folder(5)
+    run(root, tmp_path / "sound", tiny_encoder)
+    for index, name in enumerate(REASONS):
+        make_video(root / "human-human" / "wave" / name, 80 + index)
+    monkeypatch.setattr("pipeline.extract.decode_video", decode_or_misbehave)
+    monkeypatch.setattr(ExtractConfig, "kill_seconds", 1.0)
+    config = CONFIG.model_copy(update={"workers": workers, "worker_mebibytes": 1024})
+    report = run(root, tmp_path / "out", tiny_encoder, config)
+    assert (report.ok, report.quarantined, report.done) == (5, 4, 9)
+    with (tmp_path / "out" / "quarantine.csv").open() as file:
+        rows = {Path(row["path"]).name: row for row in csv.DictReader(file)}
+    assert rows.keys() == REASONS.keys()
+    for name, reason in REASONS.items():
+        assert rows[name]["stage"] == "decode"
+        assert rows[name]["reason"].startswith(reason)
+    sound, beside_broken = features(tmp_path / "sound"), features(tmp_path / "out")
+    assert {key: array.tobytes() for key, array in sound.items()} == {
+        key: array.tobytes() for key, array in beside_broken.items()
+    }
+    assert run(root, tmp_path / "out", tiny_encoder, config).kept == 9  # a broken file is left alone, too
+
+
+def test_a_motion_that_breaks_its_process_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("sound", "crashes"):
+        save_motion(tmp_path / "motions" / f"{name}.npy", standing_motion(30, 1))
+    monkeypatch.setattr("pipeline.extract.convert_motion", convert_or_misbehave)
+    report = extract(open_source(tmp_path / "motions"), tmp_path / "out", None, CONFIG)
+    (remark,) = report.reasons.values()
+    assert (report.ok, remark.text, remark.files) == (1, "motion: killed by signal 11", ["crashes.npy"])
+
+
+def test_what_is_no_plain_file_is_a_row_and_never_waited_for(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(1)
+    folder = root / "human-human" / "wave"
+    os.mkfifo(folder / "pipe.mp4")
+    (folder / "dangling.mp4").symlink_to(folder / "gone")
+    (folder / "looping.mp4").symlink_to(folder / "looping.mp4")
+    (folder / "device.mp4").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(folder / "socket.mp4"))  # an address is short
+    for again in (False, True):
+        report = run(
+            root, tmp_path / "out", tiny_encoder, CONFIG.model_copy(update={"retry_quarantined": again})
+        )
+        assert (report.kept + report.ok, report.quarantined) == (1, 5)
+    with (tmp_path / "out" / "quarantine.csv").open() as file:
+        reasons = {Path(row["path"]).stem: (row["stage"], row["reason"]) for row in csv.DictReader(file)}
+    assert reasons == {
+        "pipe": ("open", "not a file but a named pipe"),
+        "dangling": ("open", "a link to a missing file"),
+        "looping": ("open", "Too many levels of symbolic links"),
+        "device": ("open", "not a file but a device"),
+        "socket": ("open", "not a file but a socket"),
+    }
+
+
+def test_a_file_that_may_not_be_read_is_a_row_also_later(tmp_path: Path, tiny_encoder: Encoder) -> None:
+    root = make_source(tmp_path / "s", videos=4)
+    closed, later = (root / "videos" / name for name in ("00.mp4", "01.mp4"))
+    closed.chmod(0)
+    if os.access(closed, os.R_OK):
+        pytest.skip("this user may read everything")
+    report = run(root, tmp_path / "out", tiny_encoder)
+    assert (report.ok, report.quarantined) == (7, 1)
+    report = run(
+        root, tmp_path / "out", tiny_encoder
+    )  # tried again: rights change without a trace in the file
+    assert (report.kept, report.quarantined) == (7, 1)
+    later.chmod(0)
+    report = run(root, tmp_path / "out", tiny_encoder, CONFIG.model_copy(update={"rehash": True}))
+    assert (report.quarantined, [remark.text for remark in report.reasons.values()]) == (
+        2,
+        ["open: Permission denied"],
+    )
+    (root / "videos").chmod(0)
+    try:
+        report = run(root, tmp_path / "out", tiny_encoder)
+    finally:
+        (root / "videos").chmod(0o755)
+    assert (report.kept, report.kept_quarantined, report.quarantined) == (6, 2, 2)

@@ -36,33 +36,32 @@ def merge_tokens(tokens: Tensor, target: int, rate: int) -> Tensor:
         then the odd ones.
     """
     values = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
-    sizes = values.new_ones(*values.shape[:2], 1)
+    groups = torch.cat([values, values.new_ones(*values.shape[:2], 1)], dim=-1)  # (b, n, d + 1)
     for merged in merge_schedule(tokens.shape[1], target, rate):
-        values, sizes = _merge_step(values, sizes, merged)
-    return values.to(tokens.dtype)
+        groups = _merge_step(groups, merged)
+    return (groups[..., :-1] / groups[..., -1:]).to(tokens.dtype)
 
 
-def _merge_step(values: Tensor, sizes: Tensor, merged: int) -> tuple[Tensor, Tensor]:
-    """Merge the ``merged`` even tokens most like an odd one into it: ``n`` tokens become ``n - merged``."""
-    even, odd = values[:, 0::2], values[:, 1::2]
-    even_sizes, odd_sizes = sizes[:, 0::2], sizes[:, 1::2]
+def _merge_step(groups: Tensor, merged: int) -> Tensor:
+    """Merge the ``merged`` even tokens most like an odd one into it: ``n`` tokens become ``n - merged``.
 
-    similarity = F.normalize(even, dim=-1) @ F.normalize(odd, dim=-1).mT  # (b, n_even, n_odd)
+    A token is a group of the original ones, ``(b, n, d + 1)``: their sum, which points where their mean does, then
+    how many they are.
+    """
+    directions = F.normalize(groups[..., :-1], dim=-1)
+    similarity = directions[:, 0::2] @ directions[:, 1::2].mT  # (b, n_even, n_odd)
     best_similarity, best_odd = similarity.max(dim=-1)  # (b, n_even)
     order = best_similarity.argsort(dim=-1, descending=True, stable=True)
-    leaving, staying = order[:, :merged], order[:, merged:]
+    even, odd = take(groups, 2 * order), groups[:, 1::2]
 
     # (b, n_odd, merged): column j marks the odd token into which the j-th leaving token goes.
-    links = F.one_hot(best_odd.gather(1, leaving), odd.shape[1]).to(values.dtype).mT
-    leaving_sizes = _take(even_sizes, leaving)
-    merged_sizes = odd_sizes + links @ leaving_sizes
-    merged_values = (odd * odd_sizes + links @ (_take(even, leaving) * leaving_sizes)) / merged_sizes
-    return (
-        torch.cat([_take(even, staying), merged_values], dim=1),
-        torch.cat([_take(even_sizes, staying), merged_sizes], dim=1),
-    )
+    positions = torch.arange(odd.shape[1], device=odd.device)
+    links = positions[:, None] == best_odd.gather(1, order[:, :merged])[:, None]
+    joined = torch.baddbmm(odd, links.to(odd.dtype), even[:, :merged])
+    return torch.cat([even[:, merged:], joined], dim=1)
 
 
-def _take(tokens: Tensor, index: Tensor) -> Tensor:
-    """``tokens[i, index[i]]`` for every clip i: ``(b, n, d)`` and ``(b, m)`` give ``(b, m, d)``."""
-    return tokens.gather(1, index.unsqueeze(-1).expand(-1, -1, tokens.shape[-1]))
+def take(tokens: Tensor, index: Tensor) -> Tensor:
+    """Row by row ``tokens[i, index[i]]``: ``(b, n, d)`` and ``(b, m)`` give ``(b, m, d)``."""
+    rows = torch.arange(len(tokens), device=index.device)
+    return tokens[rows[:, None], index]

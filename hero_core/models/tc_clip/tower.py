@@ -20,7 +20,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from hero_core.config import Config
-from hero_core.models.tc_clip.merging import merge_tokens
+from hero_core.models.tc_clip.merging import merge_tokens, take
+
+SHARPNESS = 1.702
+"""Of QuickGELU's sigmoid."""
 
 
 class TcClipConfig(Config):
@@ -109,56 +112,82 @@ class ContextAttention(nn.Module):
         if sees_context:  # one bias for all local keys, one for all context keys
             self.local_global_bias_table = nn.Parameter(torch.zeros(heads, 1, 2))
 
-    def forward(self, queries: Tensor, local: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Attend, and say how much the first query (the class token) looks at every local token.
+    def forward(self, local: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Attend, and say how much the class token looks at every local token.
 
         Args:
-            queries: ``(b, t, m, d)``, the first m of ``local``.
-            local: each frame's own tokens, ``(b, t, n, d)``.
+            local: each frame's own tokens, ``(b, t, n, d)``, class token first.
             context: the clip's context tokens, ``(b, k, d)``; None in the first layer.
 
         Returns:
-            The attended values ``(b, t, m, d)``, and the class token's attention to the local tokens
+            The attended values ``(b, t, n, d)``, and the class token's attention to the local tokens
             ``(b, t, n)``: softmax over local and context keys, mean over heads, float32 or better.
         """
-        b, t, n, _ = local.shape
-        query = self._split(self.q_proj(queries))  # (b·t, h, m, e)
-        key, value = self._split(self.k_proj(local)), self._split(self.v_proj(local))  # (b·t, h, n, e)
-        bias = None
+        key, value, bias = self.k_proj(local), self.v_proj(local), None  # (b, t, n, d)
         if context is not None:
-            key = torch.cat([key, self._repeat(self.k_proj(context), t)], dim=2)  # (b·t, h, n + k, e)
-            value = torch.cat([value, self._repeat(self.v_proj(context), t)], dim=2)
-            bias = self._bias(n, context.shape[1])
+            key = _append(key, self.k_proj(context))  # (b, t, n + k, d)
+            value = _append(value, self.v_proj(context))
+            bias = self._bias(local.shape[2], context.shape[1])
+        query, key, value = (
+            self._heads(x.flatten(0, 1)).transpose(1, 2) for x in (self.q_proj(local), key, value)
+        )  # (b·t, h, n, e)
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        attention = self._class_attention(query[:, :, :1], key, bias)[..., :n]
-        output = self.out_proj(rearrange(attended, "(b t) h m e -> b t m (h e)", b=b))
-        return output, attention.reshape(b, t, n)
+        output = self.out_proj(attended.transpose(1, 2).reshape(local.shape))
+        return output, self._class_attention(local, context, bias)[..., : local.shape[2]].mean(dim=2)
 
-    def _split(self, x: Tensor) -> Tensor:
-        return rearrange(x, "b t n (h e) -> (b t) h n e", h=self.heads)
+    def of_class_tokens(self, local: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """What :meth:`forward` says of the class tokens, ``(b, t, 1, d)`` and ``(b, t, n)``, without the rest.
 
-    def _repeat(self, x: Tensor, frames: int) -> Tensor:
-        """The same context keys or values for every frame: ``(b, k, d)`` -> ``(b·t, h, k, e)``."""
-        return self._split(x.unsqueeze(1).expand(-1, frames, -1, -1))
+        Values are not projected either: a weighted mean of ``V x`` is V of the weighted mean of x.
+        """
+        n = local.shape[2]
+        bias = None if context is None else self._bias(n, context.shape[1])
+        attention = self._class_attention(local, context, bias)  # (b, t, h, n + k)
+        weights = attention.to(local.dtype)
+        mean = weights[..., :n] @ local  # (b, t, h, d)
+        if context is not None:
+            mean = mean + weights[..., n:] @ context.unsqueeze(1)
+        value_weight = rearrange(self.v_proj.weight, "(h e) d -> h e d", h=self.heads)
+        attended = torch.einsum("bthd,hed->bthe", mean, value_weight).flatten(2) + self.v_proj.bias
+        output: Tensor = self.out_proj(attended).unsqueeze(2)
+        return output, attention[..., :n].mean(dim=2)
+
+    def _class_attention(self, local: Tensor, context: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Every head's attention from the class token to local and context tokens: ``(b, t, h, n + k)``.
+
+        For one query it is less work to carry it over to the tokens than the tokens to it: ``q · K x = Kᵀ q · x``.
+        """
+        query = self._heads(self.q_proj(local[:, :, 0]))  # (b, t, h, e)
+        query = query * query.shape[-1] ** -0.5
+        offset = (query * self._heads(self.k_proj.bias)).sum(dim=-1, keepdim=True)  # (b, t, h, 1)
+        key_weight = rearrange(self.k_proj.weight, "(h e) d -> h e d", h=self.heads)
+        query = torch.einsum("bthe,hed->bthd", query, key_weight)
+        logits = query @ local.mT  # (b, t, h, n)
+        if context is not None and bias is not None:
+            logits = torch.cat([logits, query @ context.unsqueeze(1).mT], dim=-1) + bias.squeeze(2)
+        dtype = torch.promote_types(logits.dtype, torch.float32)
+        attention: Tensor = (logits + offset).softmax(dim=-1, dtype=dtype)
+        return attention
+
+    def _heads(self, x: Tensor) -> Tensor:
+        """``(..., d)`` -> ``(..., h, e)``."""
+        return x.view(*x.shape[:-1], self.heads, -1)
 
     def _bias(self, local: int, context: int) -> Tensor:
-        table = self.local_global_bias_table  # (h, 1, 2)
+        """``(1, h, 1, n + k)``, and 4-d: torch's fused attention takes no less."""
+        table = self.local_global_bias_table.unsqueeze(0)  # (1, h, 1, 2)
         return torch.cat(
-            [table[..., :1].expand(-1, -1, local), table[..., 1:].expand(-1, -1, context)], dim=-1
+            [table[..., :1].expand(-1, -1, -1, local), table[..., 1:].expand(-1, -1, -1, context)], dim=-1
         )
 
-    @staticmethod
-    def _class_attention(query: Tensor, key: Tensor, bias: Tensor | None) -> Tensor:
-        """``(b·t, h, 1, e)`` and ``(b·t, h, n, e)`` -> ``(b·t, n)``."""
-        logits = (query * query.shape[-1] ** -0.5) @ key.mT  # (b·t, h, 1, n)
-        if bias is not None:
-            logits = logits + bias
-        attention: Tensor = logits.softmax(dim=-1, dtype=torch.promote_types(logits.dtype, torch.float32))
-        return attention.mean(dim=1).squeeze(1)
+
+def _append(local: Tensor, context: Tensor) -> Tensor:
+    """The same context for every frame: ``(b, t, n, d)`` and ``(b, k, d)`` -> ``(b, t, n + k, d)``."""
+    return torch.cat([local, context.unsqueeze(1).expand(-1, local.shape[1], -1, -1)], dim=2)
 
 
 class Mlp(nn.Module):
-    """CLIP's feed-forward, with QuickGELU."""
+    """CLIP's feed-forward, with QuickGELU: ``h · sigmoid(1.702 h) = silu(1.702 h) / 1.702``."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -167,9 +196,13 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(..., d)`` -> ``(..., d)``."""
-        hidden: Tensor = self.c_fc(x)  # (..., 4d)
-        output: Tensor = self.c_proj(hidden * torch.sigmoid(1.702 * hidden))
-        return output
+        # The factors go into the products: the hidden layer is the largest tensor, and each pass over it costs.
+        hidden = torch.addmm(
+            SHARPNESS * self.c_fc.bias, x.flatten(0, -2), self.c_fc.weight.T, alpha=SHARPNESS
+        )  # (n, 4d)
+        hidden = F.silu(hidden, inplace=True)
+        output = torch.addmm(self.c_proj.bias, hidden, self.c_proj.weight.T, alpha=1 / SHARPNESS)
+        return output.view_as(x)
 
 
 class Block(nn.Module):
@@ -182,18 +215,23 @@ class Block(nn.Module):
         self.mlp = Mlp(config.width)
         self.ln_2 = LayerNorm(config.width)
 
-    def attend(self, tokens: Tensor, context: Tensor | None, queries: int) -> tuple[Tensor, Tensor]:
-        """The first half for each frame's first ``queries`` tokens: ``(b, t, m, d)`` and the attention."""
-        local = self.ln_1(tokens)
-        attended, attention = self.attn(
-            local[:, :, :queries], local, None if context is None else self.ln_1(context)
-        )
-        return tokens[:, :, :queries] + attended, attention
+    def attend(self, tokens: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The first half, ``(b, t, n, d)``, and the attention of the class tokens."""
+        attended, attention = self.attn(*self._normalised(tokens, context))
+        return tokens + attended, attention
+
+    def attend_class_tokens(self, tokens: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The first half of the class tokens alone, ``(b, t, 1, d)``, and their attention."""
+        attended, attention = self.attn.of_class_tokens(*self._normalised(tokens, context))
+        return tokens[:, :, :1] + attended, attention
 
     def feed_forward(self, tokens: Tensor) -> Tensor:
         """The second half, token by token."""
         output: Tensor = tokens + self.mlp(self.ln_2(tokens))
         return output
+
+    def _normalised(self, tokens: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        return self.ln_1(tokens), None if context is None else self.ln_1(context)
 
 
 class Transformer(nn.Module):
@@ -209,13 +247,13 @@ class Transformer(nn.Module):
         context: Tensor | None = None
         *blocks, last = cast("list[Block]", list(self.resblocks))
         for block in blocks:
-            tokens, attention = block.attend(tokens, context, queries=tokens.shape[2])
+            tokens, attention = block.attend(tokens, context)
             seeds = self._seeds(attention)
             summary = self._summarise(tokens[:, :, 1:], seeds)  # (b, k, d)
             tokens, context = block.feed_forward(tokens), block.feed_forward(summary)
             yield LayerState(tokens[:, :, 0], tokens[:, :, 1:], seeds, summary)
         # After the last layer only class tokens are read, so only they are computed.
-        tokens, attention = last.attend(tokens, context, queries=1)
+        tokens, attention = last.attend_class_tokens(tokens, context)
         yield LayerState(last.feed_forward(tokens)[:, :, 0], None, self._seeds(attention), None)
 
     def _seeds(self, attention: Tensor) -> Tensor:
@@ -224,8 +262,10 @@ class Transformer(nn.Module):
 
     def _summarise(self, patches: Tensor, seeds: Tensor) -> Tensor:
         """``(b, t, n, d)`` and ``(b, t, s)`` -> ``(b, k, d)``."""
-        chosen = patches.gather(2, seeds.unsqueeze(-1).expand(-1, -1, -1, patches.shape[-1]))  # (b, t, s, d)
-        return merge_tokens(chosen.flatten(1, 2), self.config.context_tokens, self.config.merge_rate)
+        chosen = take(patches.flatten(0, 1), seeds.flatten(0, 1))  # (b·t, s, d)
+        return merge_tokens(
+            chosen.view(len(seeds), -1, chosen.shape[-1]), self.config.context_tokens, self.config.merge_rate
+        )
 
 
 class TcClip(nn.Module):

@@ -69,3 +69,22 @@ def test_oddities_are_told() -> None:
         DecodeLimits(),
     )
     assert [word in " ".join(warnings) for word in ("160x120, 320x240", "I/O error")] == [True] * 2
+
+
+def test_time_follows_what_a_file_declares_and_what_it_holds() -> None:
+    limits = DecodeLimits(
+        max_seconds=100, base_seconds=5, seconds_per_megapixel_frame=0.1, seconds_per_megabyte=2
+    )
+    assert limits.seconds_for(10_000_000, 1_000_000, 50) == pytest.approx(5 + 0.1 * 50)
+    assert limits.seconds_for(1_000_000, 1_000_000, 50) == pytest.approx(5 + 2)  # huge frames of nothing
+    assert limits.seconds_for(8_000_000, 64, 30_000) < 5.2  # many frames of nothing
+    assert limits.seconds_for(1_000_000, 1_000_000, None) == pytest.approx(5 + 2)
+    assert limits.seconds_for(10**9, 10**6, 10**5) == 100
+
+
+@pytest.mark.parametrize(
+    ("file_bytes", "pixels", "frames", "least"),
+    [(1_800_000, 1280 * 720, 289, 20), (60_000_000, 1920 * 1080, 1800, 120), (10**9, 3840 * 2160, 3600, 300)],
+)
+def test_time_for_sound_videos_is_ample(file_bytes: int, pixels: int, frames: int, least: float) -> None:
+    assert DecodeLimits().seconds_for(file_bytes, pixels, frames) >= least

@@ -1,9 +1,13 @@
+import os
 import pickle
 import random
+import socket
 import struct
+import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -143,6 +147,28 @@ def test_not_a_video(tmp_path: Path) -> None:
     assert reason_of(tmp_path / "text.mp4")[0] == "open"
 
 
+def test_what_is_not_a_regular_file_is_refused_unopened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")  # opening it would wait for ever
+    (tmp_path / "dangling.mp4").symlink_to(tmp_path / "absent.mp4")
+    (tmp_path / "loop.mp4").symlink_to(tmp_path / "loop.mp4")
+    (tmp_path / "link_to_pipe.mp4").symlink_to(tmp_path / "pipe.mp4")
+    assert reason_of(tmp_path / "pipe.mp4") == ("open", "not a file")
+    assert reason_of(tmp_path / "link_to_pipe.mp4") == ("open", "not a file")
+    assert reason_of(Path("/dev/null")) == ("open", "not a file")
+    assert reason_of(tmp_path / "dangling.mp4") == ("open", "no such file")
+    stage, reason = reason_of(tmp_path / "loop.mp4")
+    assert stage == "open"
+    assert "symbolic link" in reason
+    assert reason_of(tmp_path / ("x" * 300))[0] == "open"
+
+
+def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)  # the name of a socket has to be short
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind("video.mp4")
+        assert reason_of(tmp_path / "video.mp4") == ("open", "not a file")
+
+
 def test_a_playlist_is_not_followed(tmp_path: Path, clip_path: Path) -> None:
     playlist = tmp_path / "list.m3u8"
     playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:3\n#EXTINF:3,\n{clip_path}\n#EXT-X-ENDLIST\n")
@@ -221,6 +247,15 @@ def test_limits(clip_path: Path, limits: DecodeLimits, words: str) -> None:
     assert words in reason
 
 
+def test_time_is_up_between_packets(clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A clock that runs a second per look: the 40 small frames may take the base and little more."""
+    clock = iter(range(10**6))
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    stage, reason = reason_of(clip_path, DecodeLimits(base_seconds=30))
+    assert (stage, "takes over 30.0" in reason) == ("limits", True)
+    assert decode_clip(clip_path, DecodeLimits(base_seconds=200), size=16).frame_count == 40
+
+
 def test_limits_hold_where_the_header_is_silent(tmp_path: Path) -> None:
     path = tmp_path / "clip.mkv"
     _write_with_times(path, list(range(0, 1600, 40)))
@@ -235,6 +270,57 @@ def test_an_error_is_one_line_and_crosses_processes(tmp_path: Path) -> None:
     assert isinstance(again, HeroError)
     assert (again.path, again.stage, again.reason) == (error.path, error.stage, error.reason)
     assert str(again) == f"{tmp_path / 'a.mp4'}: no frame decodes"
+
+
+# colour tags
+
+
+@pytest.mark.parametrize("matrix", ["smpte2085", "chroma-derived-c", "chroma-derived-nc", "ictcp", "YCgCo"])
+def test_a_matrix_that_swscale_does_not_know_is_taken_as_untagged(tmp_path: Path, matrix: str) -> None:
+    _write_tagged(tmp_path / "plain.mp4")
+    _write_tagged(tmp_path / "odd.mp4", f"colormatrix={matrix}:transfer=smpte428:colorprim=smpte431")
+    plain, odd = (decode_clip(tmp_path / name, size=16) for name in ("plain.mp4", "odd.mp4"))
+    np.testing.assert_array_equal(odd.frames, plain.frames)
+    assert plain.warnings == ()
+    assert len(odd.warnings) == 1
+    assert "BT.601 assumed" in odd.warnings[0]
+    assert len(list(read_frames(tmp_path / "odd.mp4"))) == 20
+
+
+def test_a_matrix_that_swscale_knows_is_obeyed(tmp_path: Path) -> None:
+    _write_tagged(tmp_path / "plain.mp4")
+    _write_tagged(tmp_path / "hd.mp4", "colormatrix=bt709:transfer=smpte428:colorprim=smpte431")
+    plain, hd = (decode_clip(tmp_path / name, size=16) for name in ("plain.mp4", "hd.mp4"))
+    assert hd.warnings == ()
+    assert np.abs(hd.frames.astype(int) - plain.frames).max() > 5
+
+
+@pytest.mark.parametrize("error", [OSError(95, "Operation not supported"), ValueError("no such format")])
+def test_what_swscale_refuses_altogether_is_a_decode_error(
+    clip_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(decode, "VideoReformatter", lambda: SimpleNamespace(reformat=refuse))
+    stage, reason = reason_of(clip_path)
+    assert stage == "decode"
+    assert "frames of format yuv420p cannot become RGB" in reason
+    with pytest.raises(DecodeError, match="cannot become RGB"):
+        next(read_frames(clip_path))
+
+
+def _write_tagged(path: Path, tags: str = "") -> None:
+    """Colourful H.264 with colour tags, as x264 names them; none by default."""
+    if "libx264" not in av.codecs_available:
+        pytest.skip("this PyAV has no libx264")
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, width=WIDTH, height=HEIGHT, pix_fmt="yuv420p")
+        stream.codec_context.options = {"x264-params": tags}
+        picture = np.full((HEIGHT, WIDTH, 3), (200, 40, 90), np.uint8)
+        for _ in range(20):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
 
 
 # reading and writing frames

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from hero_core.config import parse_config
 from hero_core.errors import ConfigError
-from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
+from hero_core.models.tc_clip.tower import ContextAttention, Mlp, TcClip, TcClipConfig
 
 SMALL = {
     "image_size": 32,
@@ -118,6 +118,46 @@ def test_seeds_are_the_patches_the_class_token_attends_to():
     patches = model.transformer.resblocks[0].ln_1(model._embed(video))[:, :, 1:]
     expected = patches[..., 0].argsort(dim=-1, descending=True)[..., : model.config.seeds]
     assert torch.equal(state.seeds, expected)
+
+
+@pytest.mark.parametrize("sees_context", [False, True])
+def test_attention_is_the_softmax_over_local_and_context_keys(sees_context):
+    rng = torch.Generator().manual_seed(3)
+    attention = ContextAttention(24, 2, sees_context).double().requires_grad_(False)
+    for parameter in attention.parameters():
+        parameter.normal_(generator=rng)
+    local = torch.randn(2, 4, 9, 24, generator=rng, dtype=torch.float64)
+    context = torch.randn(2, 5, 24, generator=rng, dtype=torch.float64) if sees_context else None
+
+    seen = local if context is None else torch.cat([local, context[:, None].expand(-1, 4, -1, -1)], dim=2)
+    query, key, value = (
+        projection(tokens).unflatten(-1, (2, 12)).transpose(2, 3)  # (b, t, h, n, e)
+        for projection, tokens in (
+            (attention.q_proj, local),
+            (attention.k_proj, seen),
+            (attention.v_proj, seen),
+        )
+    )
+    logits = query @ key.mT / 12**0.5
+    if sees_context:
+        logits += attention.local_global_bias_table.repeat_interleave(torch.tensor([9, 5]), dim=2)
+    weights = logits.softmax(dim=-1)
+    expected = attention.out_proj((weights @ value).transpose(2, 3).flatten(3))
+    expected_attention = weights[..., 0, :9].mean(dim=2)
+
+    output, class_attention = attention(local, context)
+    torch.testing.assert_close(output, expected)
+    torch.testing.assert_close(class_attention, expected_attention)
+    output, class_attention = attention.of_class_tokens(local, context)
+    torch.testing.assert_close(output, expected[:, :, :1])
+    torch.testing.assert_close(class_attention, expected_attention)
+
+
+def test_the_feed_forward_is_quick_gelu_between_two_projections():
+    mlp = Mlp(6).double().requires_grad_(False)
+    tokens = torch.randn(2, 3, 6, generator=torch.Generator().manual_seed(4), dtype=torch.float64)
+    hidden = mlp.c_fc(tokens)
+    torch.testing.assert_close(mlp(tokens), mlp.c_proj(hidden * torch.sigmoid(1.702 * hidden)))
 
 
 def test_the_whole_tower_can_be_trained():

@@ -1,0 +1,91 @@
+"""Object stores, ``s3://`` and ``gs://``: whole files go there and come back, and none is ever half there."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pyarrow import ArrowException
+from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy_files
+
+from hero_core.errors import InputError
+from hero_core.storage import atomic_path
+
+SCHEMES = ("s3", "gs")
+
+
+def is_remote(place: str) -> bool:
+    """Whether a place is in an object store, and not a folder here."""
+    return urlsplit(place).scheme in SCHEMES
+
+
+class Store:
+    """A folder of an object store. Requests that fail for a while are repeated by the library below."""
+
+    def __init__(self, url: str) -> None:
+        """Take the folder; nothing is asked yet.
+
+        Args:
+            url: ``s3://BUCKET/FOLDER`` or ``gs://BUCKET/FOLDER``. Keys and region come from the environment, as for
+                other programs; an own server is ``?endpoint_override=HOST:PORT&scheme=http`` behind it.
+
+        Raises:
+            InputError: not such a URL.
+        """
+        self.url = url
+        try:
+            self._files, self._root = FileSystem.from_uri(url)
+        except (ArrowException, OSError, ValueError) as error:
+            raise InputError(f"{url}: not a place in an object store: {error}") from None
+        if not self._root:
+            raise InputError(f"{url}: not a place in an object store: it names no bucket")
+
+    def put(self, path: Path, name: str) -> None:
+        """Send a file; it appears under its name when it is complete.
+
+        Raises:
+            InputError: it cannot be sent.
+        """
+        try:
+            copy_files(
+                str(path),
+                self._place(name),
+                source_filesystem=LocalFileSystem(),
+                destination_filesystem=self._files,
+            )
+        except (ArrowException, OSError) as error:
+            raise InputError(f"{self.url}: {name} cannot be written: {error}") from None
+
+    def get(self, name: str, path: Path) -> None:
+        """Fetch a file.
+
+        Raises:
+            InputError: it is not there, or cannot be read.
+        """
+        try:
+            with atomic_path(path) as temporary:
+                copy_files(
+                    self._place(name),
+                    str(temporary),
+                    source_filesystem=self._files,
+                    destination_filesystem=LocalFileSystem(),
+                )
+        except (ArrowException, OSError) as error:
+            raise InputError(f"{self.url}: {name} cannot be read: {error}") from None
+
+    def names(self, folder: str) -> list[str]:
+        """Names of all files below a folder, sorted; none where there is no such folder.
+
+        Raises:
+            InputError: the store does not answer.
+        """
+        try:
+            found = self._files.get_file_info(
+                FileSelector(self._place(folder), recursive=True, allow_not_found=True)
+            )
+        except (ArrowException, OSError) as error:
+            raise InputError(f"{self.url}: cannot be listed: {error}") from None
+        return sorted(
+            info.path.removeprefix(f"{self._root}/") for info in found if info.type == FileType.File
+        )
+
+    def _place(self, name: str) -> str:
+        return f"{self._root}/{name}"

@@ -1,0 +1,65 @@
+from collections.abc import Iterator
+
+import pytest
+from pyarrow.fs import FileSystem
+
+from hero_core.errors import InputError
+from hero_core.stores import Store, is_remote
+from tests.s3 import BUCKET, Failing, s3_server
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[tuple[str, Failing]]:
+    with s3_server() as (url, failing):
+        files, _ = FileSystem.from_uri(f"{url}&allow_bucket_creation=true")
+        files.create_dir(BUCKET)
+        yield url, failing
+
+
+@pytest.fixture
+def store(server, request) -> Store:
+    url, failing = server
+    failing.every = None
+    return Store(url.replace("folder", request.node.name))
+
+
+def test_which_places_are_remote() -> None:
+    assert is_remote("s3://bucket/a")
+    assert is_remote("gs://bucket")
+    assert not is_remote("data/cache")
+    assert not is_remote("/data/s3:/cache")
+
+
+def test_files_go_and_come_back(store, tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 100_000)
+    store.put(tmp_path / "a", "shards/a")
+    store.put(tmp_path / "a", "b")
+    assert store.names("") == ["b", "shards/a"]
+    assert store.names("shards") == ["shards/a"]
+    assert store.names("none") == []
+    store.get("shards/a", tmp_path / "new" / "copy")
+    assert (tmp_path / "new" / "copy").read_bytes() == b"x" * 100_000
+
+
+def test_a_server_that_fails_now_and_then_is_asked_again(store, server, tmp_path) -> None:
+    _, failing = server
+    failing.every = 3
+    for number in range(6):
+        (tmp_path / "a").write_bytes(bytes([number]) * 10_000)
+        store.put(tmp_path / "a", f"a{number}")
+    for number in range(6):
+        store.get(f"a{number}", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == bytes([number]) * 10_000
+
+
+def test_what_is_not_there_is_named(store, tmp_path) -> None:
+    with pytest.raises(InputError, match="s3://.*shards/a cannot be read"):
+        store.get("shards/a", tmp_path / "copy")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(InputError, match="nowhere"):
+        store.put(tmp_path / "nowhere", "a")
+
+
+def test_a_place_that_is_none() -> None:
+    with pytest.raises(InputError, match="not a place in an object store"):
+        Store("s3://")
