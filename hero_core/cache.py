@@ -56,6 +56,10 @@ def record_key(content_sha256: str, made_by: str) -> str:
     return hashlib.sha256(f"{content_sha256} {made_by}".encode()).hexdigest()[:32]
 
 
+def _number(part: Path) -> str:
+    return part.stem.partition("-")[2]
+
+
 def _is_of_a_beginning(path: Path) -> bool:
     """Whether a file is there before ``cache.json`` is, so that a cache may have been begun here."""
     return path.name == LOCK_FILE or (path.name.startswith(".") and path.name.endswith(TEMPORARY_SUFFIX))
@@ -174,12 +178,15 @@ class Cache:
 
     def parts(self, kind: Kind) -> list[Path]:
         """Parts of the manifest in the order of writing."""
-        return sorted((self.folder / "manifest").glob(f"{kind}-*.parquet"))
+        found = (self.folder / "manifest").glob(f"{kind}-*.parquet")
+        return sorted(
+            (part for part in found if _number(part).isdigit()), key=lambda part: int(_number(part))
+        )
 
     def next_part(self, kind: Kind) -> int:
         """Number of the next shard."""
         parts = self.parts(kind)
-        return int(parts[-1].stem.removeprefix(f"{kind}-")) + 1 if parts else 0
+        return int(_number(parts[-1])) + 1 if parts else 0
 
     def newest(self, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table:
         """The newest row of every input of a kind, column by column; with ``columns`` only those, ``key`` among them.

@@ -30,12 +30,11 @@ def sealed(data: bytes) -> bytes:
     Raises:
         InputError: it holds no such place, or something that looks like a seal besides.
     """
-    if data.count(_MARK) != 1 or _MARK + _ZEROS not in data:
-        raise InputError(
-            f"cannot be sealed: {_MARK.decode()!r} must stand in it once, before {len(_ZEROS)} zeros"
-        )
-    digits = hashlib.sha256(data).hexdigest().encode()
-    return data.replace(_MARK + _ZEROS, _MARK + digits)
+    mark = data.find(_MARK)
+    start, end = mark + len(_MARK), mark + len(UNSEALED)
+    if mark < 0 or data.rfind(_MARK) != mark or data[start:end] != _ZEROS:
+        raise InputError(f"cannot be sealed: {_MARK.decode()!r} must stand in it once, before {len(_ZEROS)} zeros")
+    return b"".join((data[:start], hashlib.sha256(data).hexdigest().encode(), data[end:]))
 
 
 def seal_of(data: bytes | mmap.mmap) -> Seal:

@@ -39,7 +39,7 @@ from pipeline.minivimo import write_minivimo
 from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
 from pipeline.plan import Planned, plan
-from pipeline.repair import plan_repair
+from pipeline.repair import alone_with, plan_repair
 from pipeline.selection import Part, select
 from pipeline.sources import Source, open_source
 from pipeline.splits import SplitConfig
@@ -282,21 +282,24 @@ def merge_command(
 
 @app.command("repair")
 def repair_command(
-    folder: Annotated[Path, typer.Argument(help="A cache, which no extract is writing to.")],
+    folder: Annotated[Path, typer.Argument(help="A cache.")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List what would be dropped, and stop.")] = False,
 ) -> None:
     """Drop what is damaged in a cache, so that the next extract makes it again; what is sound stays."""
-    with progress("repair") as report:
+    with alone_with(folder), progress("repair") as report:
         repair = plan_repair(folder, report)
-    for line in repair.lines():
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
+        for line in repair.lines():
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        if repair.needed and not dry_run:
+            repair.apply()
     if not repair.needed:
         console.print(f"[green]nothing is damaged[/]: {repair.kept} rows", highlight=False)
-        return
-    if not dry_run:
-        repair.apply()
+    elif not dry_run:
         console.print(
-            f"{repair.kept} rows kept; now run: hero-pipeline extract SOURCE {folder}", markup=False
+            f"{repair.kept} rows kept; now run: hero-pipeline extract SOURCE {folder}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
 
 

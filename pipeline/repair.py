@@ -7,6 +7,7 @@ without the identity of the features: every row says how it was made, and ``extr
 
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 
 from hero_core.cache import CACHE_FILE, KINDS, Cache, Row
 from hero_core.errors import HeroError, InputError, ManifestError
+from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.manifest import CACHE, read_columns, write_table
 from hero_core.progress import Progress, silent
 from hero_core.seal import seal_of_file
@@ -78,6 +80,18 @@ class Repair:
         for shard in self.shards:
             shard.unlink()
         self.cache.write_quarantine()
+
+
+@contextmanager
+def alone_with(folder: Path) -> Iterator[None]:
+    """Nobody else writes to a cache meanwhile.
+
+    Raises:
+        InputError: no cache there. OutputError: an extract is writing to it.
+    """
+    _opened(folder)  # a lock would make a folder of a misspelt name
+    with only_writer(folder, folder / LOCK_FILE):
+        yield
 
 
 def plan_repair(folder: Path, report: Progress = silent) -> Repair:

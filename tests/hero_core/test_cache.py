@@ -71,6 +71,16 @@ def test_newer_rows_replace_older_ones_and_quarantine_is_listed(tmp_path: Path) 
     assert cache.quarantine_path.read_text() == 'path,stage,reason\na.x,motion,"NaN, everywhere"\n'
 
 
+def test_parts_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    """Also where these have more digits than others; what is no part is passed over."""
+    cache = Cache.create_or_resume(tmp_path / "c", None, {})
+    for number in (100_000, 99_999):
+        cache.write_part("motions", number, [row(cache, "motions", "a", reason=str(number))])
+    (tmp_path / "c" / "manifest" / "motions-00000 (copy).parquet").write_text("")
+    assert cache.rows("motions")["a"]["reason"] == "100000"
+    assert cache.next_part("motions") == 100_001
+
+
 def test_a_row_of_another_content_or_shard_is_refused(tmp_path: Path) -> None:
     cache = Cache.create_or_resume(tmp_path / "c", identity(), {})
     fill(cache)

@@ -52,6 +52,24 @@ def test_motions_alone_from_folder_to_training_set(motions: Path, tmp_path: Path
     assert "all as the manifest says" in invoke(["verify", tmp_path / "set"])
 
 
+def test_verify_finds_damage_and_repair_mends_it(motions: Path, tmp_path: Path) -> None:
+    (motions / "text.npy").unlink()
+    cache = tmp_path / "cache"
+    invoke(["extract", motions, cache, "--workers", 1])
+    assert "nothing is damaged" in invoke(["repair", cache])
+    shard = cache / "shards" / "motions-00000.tar"
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    said = invoke(["verify", cache], status=1)
+    assert "motions-00000.tar" in said
+    assert f"hero-pipeline repair {cache}" in said
+    assert "7 rows pointed into damaged or missing shards" in invoke(["repair", cache, "--dry-run"])
+    assert shard.is_file()
+    assert "0 rows kept; now run: hero-pipeline extract" in invoke(["repair", cache])
+    assert not shard.exists()
+    assert "7 extracted" in invoke(["extract", motions, cache, "--workers", 1])
+    assert "all as the manifest says" in invoke(["verify", cache])
+
+
 def test_extract_remembers_columns_and_roots_for_build_pairs(tmp_path: Path) -> None:
     root = make_source(tmp_path / "s", videos=4)
     text = (root / "pairs.csv").read_text()
@@ -151,7 +169,7 @@ def test_wrong_rates_and_units_are_mended_by_their_options(tmp_path: Path) -> No
 
 def test_version_and_help() -> None:
     assert "hero-motion" in invoke(["--version"])
-    for command in ("extract", "build-pairs", "verify", "demo-data"):
+    for command in ("extract", "build-pairs", "verify", "repair", "demo-data"):
         assert "--help" in invoke([command, "--help"])
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from hero_core.cache import Cache
-from hero_core.errors import FingerprintError, InputError, ManifestError
+from hero_core.errors import FingerprintError, InputError, ManifestError, OutputError
 from hero_core.seal import seal_of_file
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder
 from pipeline.extract import extract
-from pipeline.repair import plan_repair
+from pipeline.repair import alone_with, plan_repair
 from pipeline.sources import open_source
 from pipeline.verify import verify
 from tests.pipeline.conftest import EXTRACT, make_source
@@ -132,5 +132,11 @@ def test_what_an_earlier_version_wrote_is_sealed(cache: Path) -> None:
 
 
 def test_what_is_no_cache_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no cache here"):
-        plan_repair(tmp_path)
+    with pytest.raises(InputError, match="no cache here"), alone_with(tmp_path / "misspelt"):
+        pass
+    assert not (tmp_path / "misspelt").exists()
+
+
+def test_nobody_else_writes_meanwhile(cache: Path, tiny_encoder: Encoder) -> None:
+    with alone_with(cache), pytest.raises(OutputError, match="is writing here"):
+        again(cache.parent, tiny_encoder)
