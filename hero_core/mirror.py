@@ -1,8 +1,14 @@
 """A folder that grows here, file by file, and lives in an object store."""
 
+import hashlib
+import os
 from pathlib import Path
+from typing import NamedTuple, Self
 
-from hero_core.stores import Store
+from hero_core.stores import Store, is_remote
+
+MOST_BYTES = 16 * 1024**3
+"""Of fetched files that are kept, unless said otherwise."""
 
 
 class Mirror:
@@ -46,3 +52,25 @@ class Mirror:
             oldest = next(iter(self._fetched))
             del self._fetched[oldest]
             oldest.unlink(missing_ok=True)
+
+
+class Place(NamedTuple):
+    """Where a folder is: here, and if it lives in an object store, how it gets there and back."""
+
+    folder: Path
+    mirror: Mirror | None = None
+
+    @classmethod
+    def of(cls, text: str, most_bytes: int = MOST_BYTES) -> Self:
+        """A path, or a URL of an object store.
+
+        What lives there is worked on in a folder under ``$XDG_CACHE_HOME`` (``~/.cache``), which may be deleted.
+
+        Raises:
+            InputError: a URL of a store, but not of a folder in it.
+        """
+        if not is_remote(text):
+            return cls(Path(text))
+        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = caches / "hero" / hashlib.sha256(text.encode()).hexdigest()[:16]
+        return cls(folder, Mirror(Store(text), folder, most_bytes))

@@ -20,6 +20,7 @@ from hero_core.cli import (
 from hero_core.config import parse_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
+from hero_core.mirror import Place
 from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.progress import duration
 from hero_core.shards import ShardFormat
@@ -97,7 +98,9 @@ def demo_data(
 @app.command("extract")
 def extract_command(
     source: SourceArgument,
-    out: Annotated[Path, typer.Argument(help="Folder for the cache; run again to go on.")],
+    out: Annotated[
+        str, typer.Argument(help="Folder for the cache, also s3:// or gs://; run again to go on.")
+    ],
     encoder: Annotated[
         EncoderName, typer.Option(help="mini ships with HERO; tc-clip needs --weights.")
     ] = "mini",
@@ -178,6 +181,7 @@ def extract_command(
         },
         "command line",
     )
+    folder, mirror = Place.of(out)
     part = Part.parse(shard) if shard else None
     opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
     _print_source(opened)
@@ -185,10 +189,10 @@ def extract_command(
     if tower is not None:
         console.print(f"encoder: {tower.statement}", highlight=False, markup=False, soft_wrap=True)
     if dry_run:
-        _print_plan(plan(opened, out, tower, config))
+        _print_plan(plan(opened, folder, tower, config, mirror))
         return
     with progress("extract") as report:
-        result = extract(opened, out, tower, config, report)
+        result = extract(opened, folder, tower, config, report, mirror)
     _print_extract(result, out)
     if result.quarantined + result.kept_quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -197,7 +201,9 @@ def extract_command(
 @app.command("build-pairs")
 def build_pairs_command(
     source: SourceArgument,
-    features: Annotated[Path, typer.Option(help="Cache that hero-pipeline extract wrote.")],
+    features: Annotated[
+        str, typer.Option(help="Cache that hero-pipeline extract wrote, also s3:// or gs://.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the training set.")],
     test_share: Annotated[float, typer.Option(min=0, max=1, help="Of each subcategory.")] = 0.2,
     val_share: Annotated[float, typer.Option(min=0, max=1, help="Of the training part.")] = 0.1,
@@ -226,7 +232,8 @@ def build_pairs_command(
     root: RootOption = None,
 ) -> None:
     """Pair cached features with cached motions, split, and write training shards. Converts nothing."""
-    columns, roots = _as_extracted(source, Cache.open(features))
+    cache, mirror = Place.of(features)
+    columns, roots = _as_extracted(source, Cache.open(cache, mirror))
     opened = open_source(source, dataset, _columns(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())
     if unseen_protocol and not held_out:
@@ -238,7 +245,7 @@ def build_pairs_command(
     )
     config = PairsConfig(split=split, shard_format=shards, statistics=statistics, overwrite=overwrite)
     with progress("build-pairs") as report:
-        result = build_pairs(opened, features, out, config, report)
+        result = build_pairs(opened, cache, out, config, report, mirror)
     _print_pairs(result, out)
     if result.lost:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -328,7 +335,7 @@ def _print_source(source: Source) -> None:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_extract(result: ExtractReport, out: Path) -> None:
+def _print_extract(result: ExtractReport, out: str) -> None:
     quarantined = result.quarantined + result.kept_quarantined
     console.print(
         f"{result.inputs} inputs: {result.ok} extracted, {result.kept} kept from before, "
@@ -343,7 +350,7 @@ def _print_extract(result: ExtractReport, out: Path) -> None:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"cache: {out}", highlight=False, soft_wrap=True)
     if quarantined:
-        console.print(f"what is not ok: {out / 'quarantine.csv'}", highlight=False, soft_wrap=True)
+        console.print(f"what is not ok: {out.rstrip('/')}/quarantine.csv", highlight=False, soft_wrap=True)
 
 
 def _print_seconds(by_stage: Mapping[str, float]) -> None:

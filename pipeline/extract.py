@@ -21,6 +21,7 @@ from hero_core.cache import OK, QUARANTINED, Cache, Kind, Row, record_key
 from hero_core.errors import ConfigError, InputError
 from hero_core.fingerprint import FeatureIdentity, differences
 from hero_core.lock import LOCK_FILE, only_writer
+from hero_core.mirror import Mirror
 from hero_core.motion.format import FPS
 from hero_core.progress import Progress, silent
 from hero_core.records import FeatureRecord, MotionRecord
@@ -134,7 +135,12 @@ class Recipe:
 
 
 def extract(
-    source: Source, out: Path, encoder: Encoder | None, config: ExtractConfig, report: Progress = silent
+    source: Source,
+    out: Path,
+    encoder: Encoder | None,
+    config: ExtractConfig,
+    report: Progress = silent,
+    mirror: Mirror | None = None,
 ) -> ExtractReport:
     """Make of every video and every motion of ``source`` what the cache ``out`` does not hold yet.
 
@@ -144,6 +150,7 @@ def extract(
         encoder: for videos; None for a source of motions alone.
         config: how.
         report: told how many inputs have their row.
+        mirror: of ``out``, where the cache lives in an object store.
 
     Raises:
         FingerprintError: ``out`` holds features made in another way.
@@ -155,7 +162,7 @@ def extract(
     identity = identity_of(source, encoder, config)
     recipes = recipes_of(source, encoder, identity, config)
     with only_writer(out, out / LOCK_FILE) as remark:
-        cache = Cache.create_or_resume(out, identity, _description(source))
+        cache = Cache.create_or_resume(out, identity, _description(source), mirror)
         state.notes += [remark] if remark else []
         state.notes += _other_provenances(cache, encoder)
         for recipe in recipes:
