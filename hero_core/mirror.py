@@ -1,7 +1,6 @@
 """A folder that grows here, file by file, and lives in an object store."""
 
 import hashlib
-import os
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -61,16 +60,13 @@ class Place(NamedTuple):
     mirror: Mirror | None = None
 
     @classmethod
-    def of(cls, text: str, most_bytes: int = MOST_BYTES) -> Self:
-        """A path, or a URL of an object store.
-
-        What lives there is worked on in a folder under ``$XDG_CACHE_HOME`` (``~/.cache``), which may be deleted.
+    def of(cls, text: str, work: Path, most_bytes: int = MOST_BYTES) -> Self:
+        """A path, or a URL of an object store, of which copies lie in a folder of its own under ``work``.
 
         Raises:
             InputError: a URL of a store, but not of a folder in it.
         """
         if not is_remote(text):
             return cls(Path(text))
-        caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        folder = caches / "hero" / hashlib.sha256(text.encode()).hexdigest()[:16]
+        folder = work / hashlib.sha256(text.encode()).hexdigest()[:16]
         return cls(folder, Mirror(Store(text), folder, most_bytes))

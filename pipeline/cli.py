@@ -71,6 +71,11 @@ RootOption = Annotated[
     list[Path] | None,
     typer.Option("--root", help="Another folder where listed files may lie; repeatable."),
 ]
+WorkOption = Annotated[
+    Path,
+    typer.Option("--work", help="Where copies of what lives in an object store are kept; may be deleted."),
+]
+WORK = Path.home() / ".cache" / "hero"
 
 
 @app.callback()
@@ -152,6 +157,7 @@ def extract_command(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
     ] = False,
+    work: WorkOption = WORK,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
     root: RootOption = None,
@@ -181,7 +187,7 @@ def extract_command(
         },
         "command line",
     )
-    folder, mirror = Place.of(out)
+    folder, mirror = Place.of(out, work)
     part = Part.parse(shard) if shard else None
     opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
     _print_source(opened)
@@ -227,12 +233,13 @@ def build_pairs_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a training set of other settings.")
     ] = False,
+    work: WorkOption = WORK,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
     root: RootOption = None,
 ) -> None:
     """Pair cached features with cached motions, split, and write training shards. Converts nothing."""
-    cache, mirror = Place.of(features)
+    cache, mirror = Place.of(features, work)
     columns, roots = _as_extracted(source, Cache.open(cache, mirror))
     opened = open_source(source, dataset, _columns(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())

@@ -124,10 +124,10 @@ def test_what_is_left_to_do_is_known_from_the_store(
     assert [each.todo for each in planned] == [0, 0]
 
 
-def test_a_place_is_a_folder_or_lives_in_a_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert Place.of("data/cache") == (Path("data/cache"), None)
-    place = Place.of("s3://bucket/cache?region=us-east-1")
-    assert place.folder.parent == tmp_path / "hero"
+def test_a_place_is_a_folder_or_lives_in_a_store(tmp_path: Path) -> None:
+    assert Place.of("data/cache", tmp_path) == (Path("data/cache"), None)
+    place = Place.of("s3://bucket/cache?region=us-east-1", tmp_path)
+    assert place.folder.parent == tmp_path
     assert place.mirror is not None
-    assert place.folder == Place.of("s3://bucket/cache?region=us-east-1").folder != Place.of("s3://bucket/other?region=us-east-1").folder
+    assert place.folder == Place.of("s3://bucket/cache?region=us-east-1", tmp_path).folder
+    assert place.folder != Place.of("s3://bucket/other?region=us-east-1", tmp_path).folder
