@@ -10,7 +10,7 @@ import torch
 from pipeline.encoders import Encoder, random_tc_clip
 from tests.pipeline.conftest import TINY
 
-DEFAULT_FILES = 300
+DEFAULT_FILES = 1000
 FILES = int(os.environ.get("HERO_FUZZ", DEFAULT_FILES))
 """Of all kinds together; as many seconds and some are given to them."""
 

@@ -9,7 +9,7 @@ import numpy as np
 CHANGE_COUNTS = (1, 1, 1, 2, 3)
 """How many changes a file gets, each as likely: a file that is changed often is rarely read far."""
 
-STRANGE_VALUES = (None, True, -1, 10**30, 0.5, "", "strange", [], [1], {}, {"strange": 1})
+STRANGE_VALUES: tuple[Any, ...] = (None, True, -1, 10**30, 0.5, "", "strange", [], [1], {}, {"strange": 1})
 """What stands in JSON where something else should."""
 
 _NEAR = 256

@@ -56,7 +56,7 @@ def write_readable(folder: Path, encoder: Encoder) -> None:
         build_pairs(source, cache, data, PairsConfig(shard_format=suffix))
     table = csv.read_csv(folder / "source" / "pairs.csv")
     parquet.write_table(table, folder / "source" / "pairs.parquet")
-    save_checkpoint(folder / "checkpoint" / "best.safetensors", value=0.5)
+    save_checkpoint(folder / "checkpoint" / "best.safetensors", value=0.5, width=400)
     state = fresh(0)
     learn(state, 2)
     (folder / "state").mkdir()
