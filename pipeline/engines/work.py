@@ -7,11 +7,14 @@ whoever only reads inputs should start at once.
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from hero_core.cache import Kind
 from hero_core.records import FeatureRecord, MotionRecord
 from pipeline.engines.local import Broken, ItemLimits, ordered_map
 from pipeline.workers import Input, Outcome, broken
+
+if TYPE_CHECKING:  # this one imports torch
+    from hero_core.cache import Kind
 
 Finished = tuple[Outcome, FeatureRecord | MotionRecord | None]
 """What became of an input, and its record if there is a new one."""
@@ -34,7 +37,7 @@ class Recipe:
         provenance: of the records, as JSON; None where nothing but the file and ``made_by`` decides them.
     """
 
-    kind: Kind
+    kind: "Kind"
     inputs: Sequence[Input]
     read: Callable[[Input], Outcome]
     stage: str
@@ -78,7 +81,8 @@ A record may be given although its content is made already; whoever takes it thr
 def local(work: Work) -> Generator[Finished, None, None]:
     """The engine of one machine: processes that read, this one that encodes. What is made is not made again."""
     recipe = work.recipe
-    with closing(outcomes(recipe, work.batches, work.workers, work.limits)) as read:
+    items = [item for batch in work.batches for item in batch]
+    with closing(outcomes(recipe.read, recipe.stage, items, work.workers, work.limits)) as read:
         for batch in work.batches:
             with work.timed(f"waiting for {recipe.awaited}"):
                 found = [next(read) for _ in batch]
@@ -89,10 +93,9 @@ def local(work: Work) -> Generator[Finished, None, None]:
 
 
 def outcomes(
-    recipe: Recipe, batches: Sequence[Sequence[Input]], workers: int, limits: ItemLimits
+    read: Callable[[Input], Outcome], stage: str, items: Sequence[Input], workers: int, limits: ItemLimits
 ) -> Generator[Outcome, None, None]:
-    """Read the inputs of all batches in processes of this machine; one that breaks its process is an outcome, too."""
-    items = [item for batch in batches for item in batch]
-    with closing(ordered_map(recipe.read, items, workers, limits)) as results:
+    """Read inputs in processes of this machine; one that breaks its process is an outcome of ``stage``."""
+    with closing(ordered_map(read, items, workers, limits)) as results:
         for item, result in zip(items, results, strict=True):
-            yield broken(item, recipe.stage, result.reason) if isinstance(result, Broken) else result
+            yield broken(item, stage, result.reason) if isinstance(result, Broken) else result
