@@ -326,7 +326,6 @@ def _started(name: EngineName, ray_address: str | None, workers: int) -> Abstrac
             raise ConfigError("--ray-address: goes with --engine ray")
         return nullcontext(local)
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     os.environ.setdefault(
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
     )  # as Ray's next version will; else it warns

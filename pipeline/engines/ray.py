@@ -33,7 +33,7 @@ TASKS_PER_CPU = 4
 """At least, where there are so many batches, so that all are busy to the end."""
 
 ACTOR_STARTS = 10
-"""How often in a row actors may die at their start. What dies later Ray does again: a task 3 times, an actor always."""
+"""How often in a row actors may die at their start. Whatever dies later, Ray does again."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ def _run(work: Work) -> Generator[Finished, None, None]:
         HeroError: something failed on the cluster that trying again did not mend.
     """
     recipe = work.recipe
+    if not work.batches:
+        return
     dataset = _encoded(_read(work), work) if recipe.encodes_on else _read(work)
     try:
         with closing(_cells(dataset)) as cells:
@@ -119,7 +121,7 @@ def _read(work: Work) -> Any:
     cpus = int(ray.cluster_resources().get("CPU", 1))
     tasks = min(len(work.batches), max(math.ceil(inputs / INPUTS_PER_TASK), TASKS_PER_CPU * cpus))
     batches = ray.data.from_items(
-        [{"batch": _Batch(batch)} for batch in work.batches], override_num_blocks=max(tasks, 1)
+        [{"batch": _Batch(batch)} for batch in work.batches], override_num_blocks=tasks
     )
     settings = {"read": work.recipe.read, "stage": work.recipe.stage, "limits": work.limits}
     return batches.map_batches(

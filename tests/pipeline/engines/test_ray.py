@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -22,22 +23,36 @@ from pipeline.engines.work import Engine, Finished
 from pipeline.extract import ExtractReport, extract
 from pipeline.sources import open_source
 from pipeline.workers import Input, Outcome, decode_video
-from tests.pipeline.conftest import make_source, make_video
+from tests.pipeline.conftest import make_source, make_video, save_motion, standing_motion
 from tests.pipeline.misbehaving import decode_or_misbehave
 
 pytest.importorskip("ray.data", reason="Ray is not installed: pip install 'hero-motion[ray]'")
 
 MakeFolder = Callable[[int], Path]
+REPOSITORY = Path(__file__).resolve().parents[3]
 CONFIG = ExtractConfig(clips_per_shard=3, batch_clips=2, workers=1)
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """On a cluster of this machine."""
+def cluster() -> Iterator[Any]:
+    """Of two machines, both of which are this one, with a CPU each."""
+    from ray.cluster_utils import Cluster
+
+    soon_missed = {"health_check_period_ms": 500, "health_check_failure_threshold": 3}
+    head = {"num_cpus": 1, "include_dashboard": False, "_system_config": soon_missed}
+    started = Cluster(initialize_head=True, head_node_args=head)
+    started.add_node(num_cpus=1)
+    yield started
+    started.shutdown()
+
+
+@pytest.fixture(scope="module")
+def engine(cluster: Any) -> Iterator[Engine]:
+    """On that cluster."""
     from pipeline.engines.ray import ray_engine
 
-    with ray_engine(None, 2) as started:
-        yield started
+    with ray_engine(cluster.address, workers=1) as joined:
+        yield joined
 
 
 def run(root: Path, out: Path, encoder: Encoder, engine: Engine | None = None) -> ExtractReport:
@@ -52,37 +67,28 @@ def hashes(folder: Path) -> dict[str, str]:
     }
 
 
-def test_the_same_bytes_as_on_one_machine(tmp_path: Path, tiny_encoder: Encoder, engine: Engine) -> None:
-    root = make_source(tmp_path / "s", videos=7)
-    (root / "videos" / "05.mp4").write_bytes((root / "videos" / "01.mp4").read_bytes())
-    (root / "videos" / "02.mp4").write_bytes(b"no video")
+def test_the_same_bytes_as_on_one_machine(
+    tmp_path: Path, tiny_encoder: Encoder, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_source(tmp_path / "s", videos=8)
+    videos = root / "videos"
+    (videos / "05.mp4").write_bytes((videos / "01.mp4").read_bytes())
+    (videos / "02.mp4").write_bytes(b"no video")
     (root / "motions" / "03_0.npy").write_bytes(b"no motion")
+    for number, name in ((4, "crashes"), (7, "mistaken")):
+        (videos / f"{number:02d}.mp4").rename(videos / f"{name}.mp4")
+        (root / "pairs.csv").write_text(
+            (root / "pairs.csv").read_text().replace(f"{number:02d}.mp4", f"{name}.mp4")
+        )
+    monkeypatch.setattr(extraction, "decode_video", decode_or_misbehave)
     run(root, tmp_path / "local", tiny_encoder)
     report = run(root, tmp_path / "ray", tiny_encoder, engine)
-    assert (report.ok, report.quarantined) == (12, 2)
+    assert (report.ok, report.quarantined) == (12, 4)
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
-    assert run(root, tmp_path / "ray", tiny_encoder, engine).kept == 14
-    make_video(root / "videos" / "02.mp4", 50)
-    (root / "videos" / "00.mp4").touch()  # read again, and thrown away
+    make_video(videos / "02.mp4", 50)
+    (videos / "00.mp4").touch()  # read again, and thrown away
     for out, given in (("local", None), ("ray", engine)):
         assert run(root, tmp_path / out, tiny_encoder, given).ok == 2
-    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
-
-
-def test_a_file_that_breaks_its_process_costs_one_row(
-    video_folder: MakeFolder,
-    tmp_path: Path,
-    tiny_encoder: Encoder,
-    engine: Engine,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    root = video_folder(4)
-    for index, name in enumerate(("crashes", "mistaken")):
-        make_video(root / "human-human" / "wave" / f"{name}.mp4", 80 + index)
-    monkeypatch.setattr("pipeline.extract.decode_video", decode_or_misbehave)
-    run(root, tmp_path / "local", tiny_encoder)
-    report = run(root, tmp_path / "ray", tiny_encoder, engine)
-    assert (report.ok, report.quarantined) == (4, 2)
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
 
 
@@ -112,24 +118,20 @@ def _first(marker: Path) -> bool:
     return True
 
 
-@pytest.mark.parametrize(
-    ("name", "deadly"), [("decode_video", decode_and_kill_once), ("_encode", encode_and_die_once)]
-)
-def test_a_process_of_ray_that_is_killed_changes_no_byte(
+def test_processes_of_ray_that_are_killed_change_no_byte(
     video_folder: MakeFolder,
     tmp_path: Path,
     tiny_encoder: Encoder,
     engine: Engine,
     monkeypatch: pytest.MonkeyPatch,
-    name: str,
-    deadly: Callable[..., Any],
 ) -> None:
     root = video_folder(7)
     run(root, tmp_path / "local", tiny_encoder)
-    marker = tmp_path / "killed"
-    monkeypatch.setattr(extraction, name, partial(deadly, marker=marker))
+    markers = [tmp_path / "task", tmp_path / "actor"]
+    monkeypatch.setattr(extraction, "decode_video", partial(decode_and_kill_once, marker=markers[0]))
+    monkeypatch.setattr(extraction, "_encode", partial(encode_and_die_once, marker=markers[1]))
     assert run(root, tmp_path / "ray", tiny_encoder, engine).ok == 7
-    assert marker.exists()
+    assert all(marker.exists() for marker in markers)
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
 
 
@@ -146,6 +148,32 @@ def test_a_run_that_is_stopped_goes_on(
         extract(source, tmp_path / "ray", tiny_encoder, CONFIG, stop, engine)
     assert extract(source, tmp_path / "ray", tiny_encoder, CONFIG, engine=engine).kept == 3
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
+
+
+def test_a_machine_that_goes_changes_no_byte(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, cluster: Any, engine: Engine
+) -> None:
+    def remove(done: int, total: int, note: str = "") -> None:
+        others = [node for node in cluster.list_all_nodes() if node is not cluster.head_node]
+        if done >= 2 and others:
+            cluster.remove_node(others[0], allow_graceful=False)
+
+    source = open_source(video_folder(12))
+    extract(source, tmp_path / "local", tiny_encoder, CONFIG)
+    assert extract(source, tmp_path / "ray", tiny_encoder, CONFIG, remove, engine).ok == 12
+    assert len(cluster.list_all_nodes()) == 1
+    assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")
+
+
+def test_the_command_starts_a_cluster_of_its_own_and_stays_quiet(tmp_path: Path) -> None:
+    for index in range(3):
+        save_motion(tmp_path / "motions" / f"{index}.npy", standing_motion(30, index))
+    words = ["extract", tmp_path / "motions", tmp_path / "out", "--engine", "ray", "--workers", "1"]
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=REPOSITORY)
+    assert "3 inputs: 3 extracted" in done.stdout
+    assert "waiting for Ray" in done.stdout
+    assert done.stderr == ""
 
 
 def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
