@@ -1,8 +1,10 @@
 """The ``hero-pipeline`` command."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -34,6 +36,7 @@ from pipeline.config import (
     default_workers,
 )
 from pipeline.encoders import EncoderName, load_encoder
+from pipeline.engines.work import Engine, local
 from pipeline.extract import ExtractReport, Remark, extract
 from pipeline.merge import merge
 from pipeline.minivimo import write_minivimo
@@ -47,7 +50,12 @@ from pipeline.splits import SplitConfig
 from pipeline.verify import verify
 
 REASONS_SHOWN = 10
-_FASTER = {"encoding": "a GPU (--device cuda)", "writing": "a faster disk of the cache"}
+_FASTER = {
+    "encoding": "a GPU (--device cuda)",
+    "writing": "a faster disk of the cache",
+    "waiting for Ray": "more machines, with GPUs if they encode",
+}
+EngineName = Literal["local", "ray"]
 
 app = typer.Typer(
     help="Videos and motions in, shards out.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -154,6 +162,17 @@ def extract_command(
             "is a cache of its own, and hero-pipeline merge makes one of them.",
         ),
     ] = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="Read and encode on this machine, or on a Ray cluster; to the same bytes."),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Running Ray cluster, auto or HOST:PORT, whose machines all see SOURCE at the same path; default: one "
+            "that is started here, with --workers CPUs."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
     ] = False,
@@ -197,8 +216,8 @@ def extract_command(
     if dry_run:
         _print_plan(plan(opened, folder, tower, config, mirror))
         return
-    with progress("extract") as report:
-        result = extract(opened, folder, tower, config, report, mirror)
+    with _started(engine, ray_address, config.workers) as place_of_work, progress("extract") as report:
+        result = extract(opened, folder, tower, config, report, place_of_work, mirror)
     _print_extract(result, out)
     if result.quarantined + result.kept_quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -315,6 +334,21 @@ def repair_command(
             markup=False,
             soft_wrap=True,
         )
+
+
+def _started(name: EngineName, ray_address: str | None, workers: int) -> AbstractContextManager[Engine]:
+    """An engine that ends with the context."""
+    if name == "local":
+        if ray_address is not None:
+            raise ConfigError("--ray-address: goes with --engine ray")
+        return nullcontext(local)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # as Ray's next version will; else it warns
+    from pipeline.engines.ray import ray_engine
+
+    return ray_engine(ray_address, workers)
 
 
 def _as_extracted(source: Path, cache: Cache) -> tuple[dict[str, str], list[Path]]:
