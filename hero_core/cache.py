@@ -224,12 +224,20 @@ class Cache:
         return {row["key"]: row for row in self.newest(kind, columns).to_pylist()}
 
     def provenances(self) -> list[FeatureProvenance]:
-        """Where its features were made, each way once."""
+        """Where its features were made, each way once.
+
+        Raises:
+            ManifestError: a part is damaged.
+        """
         found = pc.unique(self.newest("features", ("key", "provenance"))["provenance"]).to_pylist()
-        return [
-            parse_config(FeatureProvenance, json.loads(text), str(self.folder / "manifest"))
-            for text in sorted(text for text in found if text is not None)
-        ]
+        manifest = str(self.folder / "manifest")
+        try:
+            provenances = [json.loads(text) for text in sorted(text for text in found if text is not None)]
+        except json.JSONDecodeError as error:
+            raise ManifestError(
+                f"{manifest}: damaged, a provenance is not JSON: {error}; {mending(self.folder)}"
+            ) from None
+        return [parse_config(FeatureProvenance, values, manifest) for values in provenances]
 
     def write_part(self, kind: Kind, number: int, rows: Sequence[Row]) -> None:
         """Commit the rows of one shard; from now on its inputs count as done.

@@ -22,6 +22,9 @@ from tests.pipeline.test_motions import body_model
 EACH = -(-FILES // 3)
 """Videos, and motions."""
 
+BROKEN = ("killed by signal", "over 50 s", "over 4096 MiB", "ended with exit code", "no longer answered")
+"""How the reason of a row begins whose input broke its process; a row like any other."""
+
 UNEXPECTED = re.compile(r"\w+: .*\(\w+\.py:\d+\)$")
 """The reason of a row whose input met an exception that nobody converted."""
 
@@ -35,6 +38,13 @@ def write_damaged(whole: Path, out: Path, number: int) -> None:
         path, other = files[seed % len(files)], files[(seed + 1) % len(files)]
         damaged = mutated(path.read_bytes(), other.read_bytes(), seed)
         (out / f"{path.stem}-{seed}{path.suffix}").write_bytes(damaged)
+
+
+def outcome_of(row: Row) -> str:
+    """For the summary."""
+    if row["status"] == OK:
+        return OK
+    return "broke its process" if row["reason"].startswith(BROKEN) else f"quarantined ({row['stage']})"
 
 
 def is_sound(row: Row) -> bool:
@@ -67,7 +77,7 @@ def test_every_input_has_its_row(
     listed = source.videos if kind == "features" else source.motions
     assert sorted(rows) == sorted(item.key for item in listed)
     for row in rows.values():
-        count(kind, OK if row["status"] == OK else f"quarantined ({row['stage']})")
+        count(kind, outcome_of(row))
     assert [(row["path"], row["stage"], row["reason"]) for row in rows.values() if not is_sound(row)] == []
     assert verify(out).problems == ()
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hero_core.cache import OK, QUARANTINED, Cache, Row, record_key
-from hero_core.errors import FingerprintError, InputError, ManifestError, ShardError
+from hero_core.errors import ConfigError, FingerprintError, InputError, ManifestError, ShardError
 from hero_core.fingerprint import EncoderIdentity, FeatureIdentity
 from hero_core.records import FeatureRecord, MotionRecord
 from hero_core.shards import ArrayRecord, open_writer
@@ -105,3 +105,11 @@ def test_identity_must_agree_and_versions_too(tmp_path: Path) -> None:
     (tmp_path / "other" / "thesis.txt").write_text("")
     with pytest.raises(InputError, match="not empty and not a cache"):
         Cache.create_or_resume(tmp_path / "other", None, {})
+
+
+@pytest.mark.parametrize("text", ["{'a': 1}", "[]", "1"])
+def test_a_provenance_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    cache = Cache.create_or_resume(tmp_path / "c", identity(), {"name": "test"})
+    cache.write_part("features", 0, [row(cache, "features", "a", provenance=text)])
+    with pytest.raises((ManifestError, ConfigError), match=str(tmp_path / "c" / "manifest")):
+        cache.provenances()
