@@ -33,7 +33,9 @@ def sealed(data: bytes) -> bytes:
     mark = data.find(_MARK)
     start, end = mark + len(_MARK), mark + len(UNSEALED)
     if mark < 0 or data.rfind(_MARK) != mark or data[start:end] != _ZEROS:
-        raise InputError(f"cannot be sealed: {_MARK.decode()!r} must stand in it once, before {len(_ZEROS)} zeros")
+        raise InputError(
+            f"cannot be sealed: {_MARK.decode()!r} must stand in it once, before {len(_ZEROS)} zeros"
+        )
     return b"".join((data[:start], hashlib.sha256(data).hexdigest().encode(), data[end:]))
 
 
