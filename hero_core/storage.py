@@ -99,15 +99,17 @@ def _fsync(path: Path) -> None:
         os.close(descriptor)
 
 
-def remove_partial_files(folder: Path) -> None:
-    """Remove what killed processes left behind in ``folder`` (not below it); what a living one is writing stays.
+def remove_partial_files(folder: Path, spare_living: bool = False) -> None:
+    """Remove what killed processes left behind in ``folder`` (not below it).
+
+    Where others may write, ``spare_living`` leaves what a living process of this machine is writing.
 
     Raises:
         OutputError: the folder may not be written.
     """
     for leftover in folder.glob(f".*{TEMPORARY_SUFFIX}"):
         writer = leftover.name.removesuffix(TEMPORARY_SUFFIX).rpartition(".")[2]
-        if leftover.is_file() and not (writer.isdigit() and _lives(int(writer))):
+        if leftover.is_file() and not (spare_living and writer.isdigit() and _lives(int(writer))):
             with writing(folder):
                 leftover.unlink(missing_ok=True)
 

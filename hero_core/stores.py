@@ -60,16 +60,16 @@ class Store:
         Raises:
             InputError: it is not there, or cannot be read.
         """
-        try:
-            with atomic_path(path) as temporary:
+        with atomic_path(path) as temporary:
+            try:
                 copy_files(
                     self._place(name),
                     str(temporary),
                     source_filesystem=self._files,
                     destination_filesystem=LocalFileSystem(),
                 )
-        except (ArrowException, OSError) as error:
-            raise InputError(f"{self.url}: {name} cannot be read: {error}") from None
+            except (ArrowException, OSError) as error:
+                raise InputError(f"{self.url}: {name} cannot be read: {error}") from None
 
     def names(self, folder: str) -> list[str]:
         """Names of all files below a folder, sorted; none where there is no such folder.

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import torch
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from hero_core.cache import Cache
@@ -33,6 +34,7 @@ from pipeline.config import (
 )
 from pipeline.encoders import EncoderName, load_encoder
 from pipeline.extract import ExtractReport, Remark, extract
+from pipeline.merge import merge
 from pipeline.minivimo import write_minivimo
 from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
@@ -258,6 +260,24 @@ def verify_command(folder: Annotated[Path, typer.Argument(help="A cache or a tra
     if result.problems:
         console.print(f"against damage: {result.remedy}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+@app.command("merge")
+def merge_command(
+    out: Annotated[Path, typer.Argument(help="Folder for the joined cache, new or to add to.")],
+    caches: Annotated[list[Path], typer.Argument(help="Caches, e.g. of extract --shard I/N.")],
+) -> None:
+    """Join caches into one, e.g. those of machines that shared the work. Run again, it adds what is new."""
+    with progress("merge") as report:
+        done = merge(caches, out, report)
+    for note in done.notes:
+        console.print(f"[yellow]note[/]: {escape(note)}", highlight=False, soft_wrap=True)
+    console.print(
+        f"{out}: {done.rows} rows and {done.shards} shards added, {done.kept} rows were there already",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
+    )
 
 
 @app.command("repair")

@@ -59,8 +59,8 @@ class PartFolder:
             raise InputError(
                 f"{self.path}: holds a run already; go on with --resume, or choose another --out"
             )
-        for folder in (self.path.parent, self.path):
-            remove_partial_files(folder)
+        remove_partial_files(self.path)
+        remove_partial_files(self.path.parent, spare_living=True)  # other parts may be trained now
 
     def describe(self, config: TrainConfig, description: Mapping[str, Any]) -> None:
         """Write ``config.json`` and ``run.json``."""

@@ -118,14 +118,15 @@ def decode_clip(
     """
     limits = limits or DecodeLimits()
     taker = _Taker(path, size, rotate)
-    tally = _decode_guessing(path, limits, samples, taker)
-    warnings = list(check_damage(path, tally, limits))
-    frame_count = tally.frame_count
-    indices = segment_centres(frame_count, samples)
-    if not taker.has(indices):
-        tally = _decode_all(path, limits, indices, taker)
-        if tally.frame_count != frame_count:
-            raise DecodeError(path, "decode", "two passes over this video give different frame counts")
+    with _within_memory(path):
+        tally = _decode_guessing(path, limits, samples, taker)
+        warnings = list(check_damage(path, tally, limits))
+        frame_count = tally.frame_count
+        indices = segment_centres(frame_count, samples)
+        if not taker.has(indices):
+            tally = _decode_all(path, limits, indices, taker)
+    if tally.frame_count != frame_count:
+        raise DecodeError(path, "decode", "two passes over this video give different frame counts")
     seconds, fps, more_warnings = _timing(tally)
     warnings += more_warnings + taker.to_rgb.warnings
     if tally.rotation_degrees and not rotate:
@@ -159,7 +160,7 @@ def read_frames(
     """
     limits = limits or DecodeLimits()
     to_rgb = _RgbConverter(path, rotate)
-    with _open(path, limits) as video:
+    with _within_memory(path), _open(path, limits) as video:
         seconds = 0.0
         for index, frame in enumerate(_decode_in_order(video, _packets(video))):
             first, now = video.tally.times_seconds[0], video.tally.times_seconds[-1]
@@ -373,6 +374,15 @@ def _take_needed(
     tally.times_seconds = [float((picture.pts or 0) * picture.time_base) for picture in shown]
     tally.last_frame_seconds = _shown_seconds(shown[-1], tally.declared_fps)
     return True
+
+
+@contextmanager
+def _within_memory(path: Path) -> Iterator[None]:
+    """Memory that cannot be had is a matter of the file, which asks for it."""
+    try:
+        yield
+    except MemoryError:
+        raise DecodeError(path, "limits", "needs more memory than it may have") from None
 
 
 @contextmanager

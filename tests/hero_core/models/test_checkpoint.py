@@ -12,7 +12,7 @@ from torch import nn
 
 from hero_core import storage
 from hero_core.config import Config
-from hero_core.errors import ConfigError, WeightsError
+from hero_core.errors import ConfigError, OutputError, WeightsError
 from hero_core.models.checkpoint import (
     Snapshot,
     load_network,
@@ -94,7 +94,7 @@ def test_a_newer_one_replaces_the_older_only_when_complete(
 
     with monkeypatch.context() as patched:
         patched.setattr(storage, "_fsync", full_disk)
-        with pytest.raises(OSError, match="no space"):
+        with pytest.raises(OutputError, match="no space"):
             save(path, 2.0)
     assert load_network(path, Toy)[0].layer.bias[0] == 1.0
     save(path, 3.0)

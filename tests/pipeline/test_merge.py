@@ -1,0 +1,126 @@
+"""Caches that share the work become the cache that one machine makes, but for where records lie."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from numpy.testing import assert_array_equal
+
+from hero_core.cache import KINDS, OK, Cache, Row
+from hero_core.errors import FingerprintError, InputError, ShardError
+from hero_core.manifest import CACHE
+from pipeline.config import ExtractConfig
+from pipeline.encoders import Encoder
+from pipeline.extract import extract
+from pipeline.merge import merge
+from pipeline.selection import Part, select
+from pipeline.sources import open_source
+from pipeline.verify import verify
+from tests.pipeline.conftest import EXTRACT, make_source
+
+CONFIG: ExtractConfig = EXTRACT.model_copy(update={"clips_per_shard": 2, "motions_per_shard": 2})
+PLACE = ("shard", "shard_sha256")
+PARTS = 3
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    folder = make_source(tmp_path / "s", videos=9)
+    (folder / "videos" / "08.mp4").write_bytes(b"no video")
+    (folder / "videos" / "07.mp4").write_bytes((folder / "videos" / "00.mp4").read_bytes())
+    return folder
+
+
+def make(source: Path, out: Path, encoder: Encoder, part: Part | None = None) -> Path:
+    extract(select(open_source(source), part=part), out, encoder, CONFIG)
+    return out
+
+
+def make_parts(source: Path, root: Path, encoder: Encoder) -> list[Path]:
+    return [
+        make(source, root / f"part-{number}", encoder, Part(number, PARTS)) for number in range(1, PARTS + 1)
+    ]
+
+
+def rows_of(folder: Path) -> dict[tuple[str, str], Row]:
+    cache = Cache.open(folder)
+    return {
+        (kind, key): {name: row[name] for name in CACHE.names if name not in PLACE}
+        for kind in KINDS
+        for key, row in cache.rows(kind).items()
+    }
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def arrays_of(cache: Cache, kind: str, row: Row) -> list[Any]:
+    if kind == "motions":
+        return [cache.motion(row).vectors]
+    features = cache.features(row)
+    return [features.frames, features.global_feature, features.timestamps_seconds]
+
+
+def test_merged_parts_are_the_whole(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:
+    whole = make(source, tmp_path / "whole", tiny_encoder)
+    done = merge(make_parts(source, tmp_path, tiny_encoder), tmp_path / "merged")
+    assert rows_of(tmp_path / "merged") == rows_of(whole)
+    assert (done.rows, done.kept) == (len(rows_of(whole)), 0)
+    one, other = Cache.open(whole), Cache.open(tmp_path / "merged")
+    for kind in KINDS:
+        theirs = other.rows(kind)
+        for key, row in one.rows(kind).items():
+            if row["status"] == OK:
+                for left, right in zip(
+                    arrays_of(one, kind, row), arrays_of(other, kind, theirs[key]), strict=True
+                ):
+                    assert_array_equal(left, right)
+    listed = (folder / "quarantine.csv" for folder in (whole, tmp_path / "merged"))
+    assert len({path.read_text() for path in listed}) == 1
+    assert list(verify(tmp_path / "merged").problems) == []
+
+
+def test_nothing_is_left_to_extract_or_to_merge(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:
+    parts, merged = make_parts(source, tmp_path, tiny_encoder), tmp_path / "merged"
+    merge(parts, merged)
+    before = contents(merged)
+    again = merge(parts, merged)
+    assert (again.rows, again.shards) == (0, 0)
+    assert contents(merged) == before
+    state = extract(open_source(source), merged, tiny_encoder, CONFIG)
+    assert state.kept == state.inputs
+
+
+def test_a_merge_that_was_killed_goes_on(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:
+    parts = make_parts(source, tmp_path, tiny_encoder)
+    merge(parts, tmp_path / "merged")
+    merge(parts, tmp_path / "killed")
+    last = sorted((tmp_path / "killed" / "manifest").iterdir())[-1]
+    last.unlink()  # its shard is there, its rows are not
+    merge(parts, tmp_path / "killed")
+    assert contents(tmp_path / "killed") == contents(tmp_path / "merged")
+
+
+def test_what_grew_is_added(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:
+    parts, merged = make_parts(source, tmp_path, tiny_encoder), tmp_path / "merged"
+    merge(parts[:2], merged)
+    done = merge(parts, merged)
+    assert done.rows > 0
+    assert rows_of(merged).keys() == rows_of(make(source, tmp_path / "whole", tiny_encoder)).keys()
+
+
+def test_what_cannot_be_merged_is_said(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:
+    part = make(source, tmp_path / "part", tiny_encoder)
+    with pytest.raises(InputError, match="into itself"):
+        merge([part], part)
+    with pytest.raises(InputError, match="no cache here"):
+        merge([tmp_path / "nothing"], tmp_path / "merged")
+    halves = CONFIG.model_copy(update={"storage_dtype": "float16"})
+    extract(open_source(source), tmp_path / "half", tiny_encoder, halves)
+    with pytest.raises(FingerprintError, match="made in another way"):
+        merge([part, tmp_path / "half"], tmp_path / "merged")
+    shard = next((part / "shards").glob("features-*"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"!")
+    with pytest.raises(ShardError, match=f"{shard.name}.*repair"):
+        merge([part], tmp_path / "damaged")
