@@ -16,7 +16,8 @@ under the key that its row names is the right one, and a file that was moved or 
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -56,6 +57,13 @@ def mending(folder: Path) -> str:
 def record_key(content_sha256: str, made_by: str) -> str:
     """Key of what was made of a file with this content in this way."""
     return hashlib.sha256(f"{content_sha256} {made_by}".encode()).hexdigest()[:32]
+
+
+def write_not_ok(path: Path, newest: Iterable[pa.Table]) -> None:
+    """List for people which of the newest rows of each kind are not ok."""
+    columns = ["path", "stage", "reason"]
+    tables = (table.filter(pc.not_equal(table["status"], pa.scalar(OK))).select(columns) for table in newest)
+    write_csv(path, columns, chain.from_iterable(table.to_pylist() for table in tables))
 
 
 def _number(part: Path) -> str:
@@ -252,17 +260,11 @@ class Cache:
                     self.mirror.push(self.shard_path(shard), keep=False)
             self.mirror.push(path)
 
-    def write_quarantine(self, path: Path | None = None) -> None:
-        """List what is not ok in ``quarantine.csv``, or in another file."""
-        write_csv(path or self.quarantine_path, ("path", "stage", "reason"), self.not_ok())
-        if path is None:
-            self._send(self.quarantine_path)
-
-    def not_ok(self) -> Iterator[Row]:
-        """The newest rows that are not ok."""
-        for kind in KINDS:
-            newest = self.newest(kind, ("key", "path", "status", "stage", "reason"))
-            yield from newest.filter(pc.not_equal(newest["status"], pa.scalar(OK))).to_pylist()
+    def write_quarantine(self) -> None:
+        """List what is not ok in ``quarantine.csv``."""
+        columns = ("key", "path", "status", "stage", "reason")
+        write_not_ok(self.quarantine_path, (self.newest(kind, columns) for kind in KINDS))
+        self._send(self.quarantine_path)
 
     def features(self, row: Mapping[str, Any]) -> FeatureRecord:
         """The features that a row points to.

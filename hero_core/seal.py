@@ -1,8 +1,8 @@
 """Seals: a file that holds the SHA-256 of its own bytes, so that a change of any one of them is noticed.
 
-A seal is ``hero-seal:`` and 64 hex digits, the SHA-256 of the file with zeros in place of these digits. In JSON it is
-the value of ``seal``, in parquet it stands in the metadata. A file without one is of an earlier version, or its seal
-is what was damaged: it is read, and ``hero-pipeline verify`` reports it.
+A seal is ``hero-seal:`` and 64 hex digits, the SHA-256 of the file with zeros in place of these digits. In JSON, also
+in the header of a checkpoint, it is the value of ``seal``; in parquet it stands in the metadata. A file without one is
+of an earlier version, or its seal is what was damaged: it is read, and ``hero-pipeline verify`` reports it.
 """
 
 import hashlib

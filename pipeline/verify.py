@@ -1,7 +1,7 @@
 """Does a folder hold what its manifest says? Every byte of it, addresses, shapes, numbers, identities, counts."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hero_core.cache import CACHE_FILE, KINDS, OK, Cache, Kind, Row, mending
+from hero_core.cache import CACHE_FILE, KINDS, OK, Cache, Kind, Row, mending, write_not_ok
 from hero_core.errors import HeroError, InputError, ManifestError, ShardError
 from hero_core.manifest import CACHE, newest_rows, read_columns
 from hero_core.progress import Progress, silent
@@ -88,19 +88,45 @@ def _verify_cache(folder: Path, report: Progress) -> VerifyReport:
         cache = Cache.open(folder)
     except HeroError as error:
         return VerifyReport("cache", 0, 0, (Problem.of(error, folder),), mending(folder))
-    problems = list(_unsealed(folder / CACHE_FILE))
-    tables = {kind: _read_parts(cache, kind, problems) for kind in KINDS}
-    if not problems:
-        problems += _check_quarantine(cache)
-    newest = {kind: newest_rows(table) for kind, table in tables.items()}
-    for kind in KINDS:
-        problems += _check_rows(cache, kind, newest[kind])
-    shards = {place: cache.reader(*place) for table in tables.values() for place in shards_of(table)}
+    manifest = verify_manifest(cache)
+    problems = list(manifest.problems)
+    shards = {place: cache.reader(*place) for place in manifest.shards}
     problems += _strays(folder, {name for name, _ in shards})
-    records = sum(table["status"].to_pylist().count(OK) for table in newest.values())
-    entries = (entry for kind in KINDS for entry in _cache_entries(cache, kind, newest[kind]))
+    records = sum(table["status"].to_pylist().count(OK) for table in manifest.newest.values())
+    entries = (entry for kind in KINDS for entry in _cache_entries(cache, kind, manifest.newest[kind]))
     problems += _check_records(folder, entries, shards.values(), records, report)
     return VerifyReport("cache", records, len(shards), tuple(problems), mending(folder))
+
+
+@dataclass(frozen=True)
+class VerifiedManifest:
+    """What a cache says of its inputs.
+
+    Attributes:
+        newest: the newest row of every input, by kind.
+        shards: name and SHA-256 of all that rows point into, also older rows.
+        problems: what is wrong with the files that say so, the shards aside.
+    """
+
+    newest: Mapping[Kind, pa.Table]
+    shards: Sequence[tuple[str, str]]
+    problems: Sequence[Problem]
+
+
+def verify_manifest(cache: Cache) -> VerifiedManifest:
+    """Verify all of a cache but its shards, column by column."""
+    problems = list(_unsealed(cache.folder / CACHE_FILE))
+    newest: dict[Kind, pa.Table] = {}
+    shards: list[tuple[str, str]] = []
+    for kind in KINDS:
+        table = _read_parts(cache, kind, problems)
+        newest[kind] = newest_rows(table)
+        shards += shards_of(table)
+    if not problems:
+        problems += _check_quarantine(cache, newest.values())
+    for kind in KINDS:
+        problems += _check_rows(cache, kind, newest[kind])
+    return VerifiedManifest(newest, shards, problems)
 
 
 def _read_parts(cache: Cache, kind: Kind, problems: list[Problem]) -> pa.Table:
@@ -141,9 +167,9 @@ def _check_rows(cache: Cache, kind: Kind, newest: pa.Table) -> Iterator[Problem]
             yield Problem(manifest, f"{row['path']}: made by {row['made_by']}, not {expected}")
 
 
-def _check_quarantine(cache: Cache) -> Iterator[Problem]:
+def _check_quarantine(cache: Cache, newest: Iterable[pa.Table]) -> Iterator[Problem]:
     """The list for people is made of the rows, so that every byte of it is known."""
-    if not _holds(cache.quarantine_path, cache.write_quarantine):
+    if not _holds(cache.quarantine_path, partial(write_not_ok, newest=newest)):
         yield Problem(
             cache.quarantine_path,
             "not the list of what is not ok by the manifest: missing, damaged, or extract was stopped before its "

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from hero_core.config import parse_config
 from hero_core.errors import WeightsError
+from hero_core.seal import SEAL_KEY, UNSEALED, seal_of, sealed
 from hero_core.storage import write_bytes
 
 SCHEMA = "hero-checkpoint/2"
@@ -70,8 +71,9 @@ class Snapshot(NamedTuple):
         return cls(copies, json.dumps(header, sort_keys=True, allow_nan=False))
 
     def to_bytes(self) -> bytes:
-        """A safetensors file; equal contents give equal bytes."""
-        return safetensors.torch.save(dict(self.tensors), metadata={_HEADER: self.header})
+        """A safetensors file with a seal in its header; equal contents give equal bytes."""
+        header = json.dumps({**json.loads(self.header), SEAL_KEY: UNSEALED}, sort_keys=True)
+        return sealed(safetensors.torch.save(dict(self.tensors), metadata={_HEADER: header}))
 
 
 def save_network(path: Path, network: Network, metadata: Mapping[str, Any]) -> None:
@@ -115,11 +117,17 @@ def unpack(data: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     Raises:
         WeightsError: not such bytes, or damaged.
     """
+    if seal_of(data) == "broken":
+        raise WeightsError(
+            f"{path}: damaged, its bytes are not those that were written; restore it from a copy"
+        )
     try:
         tensors = safetensors.torch.load(data)
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])["__metadata__"][_HEADER]
-        return _json_object(header), tensors
+        values = _json_object(header)
+        values.pop(SEAL_KEY, None)
+        return values, tensors
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: damaged, or not a file of this program: {error}") from None
 

@@ -79,13 +79,22 @@ def test_damaged(saved):
             read(path, IDENTITY)
 
 
-def test_no_damage_ends_in_a_traceback(saved):
-    for _ in damages(saved[1], 300):
+def test_damage_is_an_error_or_changes_nothing(saved):
+    one, path = saved
+    for _ in damages(path, 300):
         for read in (fresh(1).load, require_same_run):
             try:
-                read(saved[1], IDENTITY)
+                read(path, IDENTITY)
             except (WeightsError, ConfigError) as error:
-                assert str(saved[1].parent) in str(error)  # noqa: PT017
+                assert str(path.parent) in str(error)  # noqa: PT017
+        other = fresh(1)
+        try:
+            other.load(path, IDENTITY)
+        except WeightsError:
+            continue
+        assert (other.step, other.best, other.tally) == (one.step, one.best, one.tally)
+        assert all(map(torch.equal, other.module.state_dict().values(), one.module.state_dict().values()))
+        assert torch.equal(other.rng.get_state(), one.rng.get_state())
 
 
 def test_a_state_without_its_parts_is_damaged(saved):

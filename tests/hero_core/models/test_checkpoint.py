@@ -21,7 +21,9 @@ from hero_core.models.checkpoint import (
     save_network,
     unpack,
 )
+from hero_core.seal import seal_of_file
 from hero_core.storage import sha256_of_file
+from tests.damage import damages
 
 
 class Sizes(Config):
@@ -168,3 +170,32 @@ def test_every_misfit_is_listed() -> None:
     assert message.startswith("model.tar: these weights do not fit the model: 11 missing: layer.1, ")
     assert "and 3 more; 1 unexpected: extra; " in message
     assert message.endswith("1 of another shape: layer.0 (3,) instead of (2,)")
+
+
+def test_every_damage_is_noticed(tmp_path: Path) -> None:
+    """A damaged checkpoint is refused by name; what is read all the same is what was written."""
+    path = tmp_path / "best.safetensors"
+    toy = save(path, 1.0)
+    noticed = 0
+    for _ in damages(path, 300):
+        assert seal_of_file(path) != "whole"
+        try:
+            loaded, origin = load_network(path, Toy)
+        except WeightsError as error:
+            assert str(path) in str(error)  # noqa: PT017
+            noticed += 1
+        else:
+            assert origin.metadata == {"epoch": 4, "data": {"name": "ä"}}
+            assert all(
+                torch.equal(loaded.state_dict()[name], each) for name, each in toy.state_dict().items()
+            )
+    assert noticed > 360
+
+
+def test_a_checkpoint_of_before_there_were_seals_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    save(path, 1.0)
+    header, tensors = unpack(path.read_bytes(), path)
+    safetensors.torch.save_file(tensors, path, metadata={"hero": json.dumps(header)})
+    assert seal_of_file(path) == "absent"
+    assert load_network(path, Toy)[1].metadata == {"epoch": 4, "data": {"name": "ä"}}
