@@ -15,6 +15,7 @@ under the key that its row names is the right one, and a file that was moved or 
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -29,6 +30,7 @@ from hero_core.errors import FingerprintError, InputError, ManifestError
 from hero_core.fingerprint import FeatureIdentity, FeatureProvenance, differences
 from hero_core.lock import LOCK_FILE
 from hero_core.manifest import CACHE, newest_rows, read_columns, write_table
+from hero_core.mirror import Mirror
 from hero_core.records import FeatureRecord, MotionRecord
 from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
 from hero_core.shards import CheckedShardReader
@@ -76,8 +78,9 @@ def _is_of_a_beginning(path: Path) -> bool:
 class Cache:
     """A cache on disk, read and grown shard by shard."""
 
-    def __init__(self, folder: Path, description: Mapping[str, Any]) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, description: Mapping[str, Any], mirror: Mirror | None = None) -> None:
+        """Take what the folder holds; with a ``mirror``, of what lies in an object store."""
+        self.folder, self.mirror = folder, mirror
         self.description = dict(description)
         features = description.get("features")
         self.identity = (
@@ -87,12 +90,14 @@ class Cache:
         self._readers: dict[tuple[str, str], CheckedShardReader] = {}
 
     @classmethod
-    def open(cls, folder: Path) -> "Cache":
-        """Open an existing cache.
+    def open(cls, folder: Path, mirror: Mirror | None = None) -> "Cache":
+        """Open an existing cache; that of a ``mirror`` as it is in the store now.
 
         Raises:
             InputError: no cache there. ManifestError: made by another version, or damaged.
         """
+        if mirror is not None:
+            take_over(folder, mirror)
         make = f"hero-pipeline extract SOURCE {folder}"
         if not (folder / CACHE_FILE).is_file():
             if (folder / "extract.json").is_file():
@@ -108,7 +113,7 @@ class Cache:
                 "make it anew in another folder: hero-pipeline extract SOURCE OTHER_FOLDER"
             )
         require_unbroken(folder / CACHE_FILE, seal_of_file(folder / CACHE_FILE), mending(folder))
-        return cls(folder, description)
+        return cls(folder, description, mirror)
 
     @classmethod
     def resumable(cls, folder: Path, identity: FeatureIdentity | None) -> FeatureIdentity | None:
@@ -132,7 +137,11 @@ class Cache:
 
     @classmethod
     def create_or_resume(
-        cls, folder: Path, identity: FeatureIdentity | None, source: Mapping[str, Any]
+        cls,
+        folder: Path,
+        identity: FeatureIdentity | None,
+        source: Mapping[str, Any],
+        mirror: Mirror | None = None,
     ) -> "Cache":
         """Begin a cache, or go on with one whose features are of the same identity.
 
@@ -140,27 +149,37 @@ class Cache:
             folder: where it is, or will be.
             identity: of the features to come; None to add motions only.
             source: what it is made of, for the record.
+            mirror: of the folder, if it is to live in an object store; what is there counts.
 
         Raises as :meth:`resumable`.
         """
+        if mirror is not None:
+            take_over(folder, mirror)
         kept = cls.resumable(folder, identity)
         for name in ("", "shards", "manifest"):
             remove_partial_files(folder / name)
-        cache = cls.of(folder, identity or kept, source)
+        cache = cls.of(folder, identity or kept, source, mirror)
         if kept is None:
             cache._require_its_own_features()
         cache.write_description()
         return cache
 
     @classmethod
-    def of(cls, folder: Path, identity: FeatureIdentity | None, source: Mapping[str, Any]) -> "Cache":
+    def of(
+        cls,
+        folder: Path,
+        identity: FeatureIdentity | None,
+        source: Mapping[str, Any],
+        mirror: Mirror | None = None,
+    ) -> "Cache":
         """A cache of this description; nothing is read or written."""
         features = None if identity is None else identity.model_dump(mode="json")
-        return cls(folder, {"schema": SCHEMA, "features": features, "source": dict(source)})
+        return cls(folder, {"schema": SCHEMA, "features": features, "source": dict(source)}, mirror)
 
     def write_description(self) -> None:
         """Write ``cache.json``."""
         write_sealed_json(self.folder / CACHE_FILE, self.description)
+        self._send(self.folder / CACHE_FILE)
 
     def _require_its_own_features(self) -> None:
         """Refuse an identity that is not that of the rows, where no ``cache.json`` said so (:mod:`pipeline.repair`)."""
@@ -221,13 +240,23 @@ class Cache:
         ]
 
     def write_part(self, kind: Kind, number: int, rows: Sequence[Row]) -> None:
-        """Commit the rows of one shard; from now on its inputs count as done."""
-        write_table(self.part_path(kind, number), CACHE, rows)
+        """Commit the rows of one shard; from now on its inputs count as done.
+
+        In an object store the shard is there first; its copy here goes.
+        """
+        path = self.part_path(kind, number)
+        write_table(path, CACHE, rows)
+        if self.mirror is not None:
+            for shard in sorted({str(row["shard"]) for row in rows if row.get("shard")}):
+                if Path(shard).stem == path.stem:
+                    self.mirror.push(self.shard_path(shard), keep=False)
+            self.mirror.push(path)
 
     def write_quarantine(self) -> None:
         """List what is not ok in ``quarantine.csv``."""
         columns = ("key", "path", "status", "stage", "reason")
         write_not_ok(self.quarantine_path, (self.newest(kind, columns) for kind in KINDS))
+        self._send(self.quarantine_path)
 
     def features(self, row: Mapping[str, Any]) -> FeatureRecord:
         """The features that a row points to.
@@ -253,7 +282,26 @@ class Cache:
 
     def reader(self, shard: str, sha256: str) -> CheckedShardReader:
         """A shard that rows with this ``shard_sha256`` point into; nothing is opened before the first read."""
+        path = self.shard_path(shard)
+        if self.mirror is not None:
+            self.mirror.fetch(path)
+            self._readers = {
+                key: each for key, each in self._readers.items() if self.shard_path(key[0]).exists()
+            }
         if (shard, sha256) not in self._readers:
-            path = self.shard_path(shard)
             self._readers[shard, sha256] = CheckedShardReader(path, sha256, mending(self.folder))
         return self._readers[shard, sha256]
+
+    def _send(self, path: Path) -> None:
+        if self.mirror is not None:
+            self.mirror.push(path)
+
+
+def take_over(folder: Path, mirror: Mirror) -> None:
+    """Make of the folder what the store holds, but for shards, which are fetched when they are read."""
+    for name in ("shards", "manifest"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    (folder / CACHE_FILE).unlink(missing_ok=True)
+    mirror.pull("manifest")
+    if CACHE_FILE in mirror.store.names(""):
+        mirror.store.get(CACHE_FILE, folder / CACHE_FILE)

@@ -136,7 +136,9 @@ def read_rows(
 def read_columns(path: Path, schema: pa.Schema, columns: Sequence[str] | None = None) -> pa.Table:
     """As :func:`read_table`, column by column: a row costs its values, not a dictionary of them."""
     with _opened(path, schema) as file:
-        return file.read(None if columns is None else list(columns), use_threads=False)
+        table = file.read(None if columns is None else list(columns), use_threads=False)
+        table.validate(full=True)  # else what is no text is met later, and the error does not name the file
+        return table
 
 
 def newest_rows(table: pa.Table) -> pa.Table:

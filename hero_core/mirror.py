@@ -1,8 +1,13 @@
 """A folder that grows here, file by file, and lives in an object store."""
 
+import hashlib
 from pathlib import Path
+from typing import NamedTuple, Self
 
-from hero_core.stores import Store
+from hero_core.stores import Store, is_remote
+
+MOST_BYTES = 16 * 1024**3
+"""Of fetched files that are kept, unless said otherwise."""
 
 
 class Mirror:
@@ -46,3 +51,22 @@ class Mirror:
             oldest = next(iter(self._fetched))
             del self._fetched[oldest]
             oldest.unlink(missing_ok=True)
+
+
+class Place(NamedTuple):
+    """Where a folder is: here, and if it lives in an object store, how it gets there and back."""
+
+    folder: Path
+    mirror: Mirror | None = None
+
+    @classmethod
+    def of(cls, text: str, work: Path, most_bytes: int = MOST_BYTES) -> Self:
+        """A path, or a URL of an object store, of which copies lie in a folder of its own under ``work``.
+
+        Raises:
+            InputError: a URL of a store, but not of a folder in it.
+        """
+        if not is_remote(text):
+            return cls(Path(text))
+        folder = work / hashlib.sha256(text.encode()).hexdigest()[:16]
+        return cls(folder, Mirror(Store(text), folder, most_bytes))

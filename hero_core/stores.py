@@ -21,7 +21,7 @@ class Store:
     """A folder of an object store. Requests that fail for a while are repeated by the library below."""
 
     def __init__(self, url: str) -> None:
-        """Take the folder; nothing is asked yet.
+        """Take the folder. The store is asked for the bucket's region, unless ``?region=...`` says it.
 
         Args:
             url: ``s3://BUCKET/FOLDER`` or ``gs://BUCKET/FOLDER``. Keys and region come from the environment, as for

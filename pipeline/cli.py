@@ -1,8 +1,10 @@
 """The ``hero-pipeline`` command."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 import typer
@@ -20,6 +22,7 @@ from hero_core.cli import (
 from hero_core.config import parse_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
+from hero_core.mirror import Place
 from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.progress import duration
 from hero_core.shards import ShardFormat
@@ -33,6 +36,7 @@ from pipeline.config import (
     default_workers,
 )
 from pipeline.encoders import EncoderName, load_encoder
+from pipeline.engines.work import Engine, local
 from pipeline.extract import ExtractReport, Remark, extract
 from pipeline.merge import merge
 from pipeline.minivimo import write_minivimo
@@ -46,7 +50,12 @@ from pipeline.splits import SplitConfig
 from pipeline.verify import verify
 
 REASONS_SHOWN = 10
-_FASTER = {"encoding": "a GPU (--device cuda)", "writing": "a faster disk of the cache"}
+_FASTER = {
+    "encoding": "a GPU (--device cuda)",
+    "writing": "a faster disk of the cache",
+    "waiting for Ray": "more machines, with GPUs if they encode",
+}
+EngineName = Literal["local", "ray"]
 
 app = typer.Typer(
     help="Videos and motions in, shards out.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -70,6 +79,11 @@ RootOption = Annotated[
     list[Path] | None,
     typer.Option("--root", help="Another folder where listed files may lie; repeatable."),
 ]
+WorkOption = Annotated[
+    Path,
+    typer.Option("--work", help="Where copies of what lives in an object store are kept; may be deleted."),
+]
+WORK = Path.home() / ".cache" / "hero"
 
 
 @app.callback()
@@ -97,7 +111,9 @@ def demo_data(
 @app.command("extract")
 def extract_command(
     source: SourceArgument,
-    out: Annotated[Path, typer.Argument(help="Folder for the cache; run again to go on.")],
+    out: Annotated[
+        str, typer.Argument(help="Folder for the cache, also s3:// or gs://; run again to go on.")
+    ],
     encoder: Annotated[
         EncoderName, typer.Option(help="mini ships with HERO; tc-clip needs --weights.")
     ] = "mini",
@@ -146,9 +162,21 @@ def extract_command(
             "is a cache of its own, and hero-pipeline merge makes one of them.",
         ),
     ] = None,
+    engine: Annotated[
+        EngineName,
+        typer.Option(help="Read and encode on this machine, or on a Ray cluster; to the same bytes."),
+    ] = "local",
+    ray_address: Annotated[
+        str | None,
+        typer.Option(
+            help="Running Ray cluster, auto or HOST:PORT, whose machines all see SOURCE at the same path; default: one "
+            "that is started here, with --workers CPUs."
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
     ] = False,
+    work: WorkOption = WORK,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
     root: RootOption = None,
@@ -178,6 +206,7 @@ def extract_command(
         },
         "command line",
     )
+    folder, mirror = Place.of(out, work)
     part = Part.parse(shard) if shard else None
     opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
     _print_source(opened)
@@ -185,10 +214,10 @@ def extract_command(
     if tower is not None:
         console.print(f"encoder: {tower.statement}", highlight=False, markup=False, soft_wrap=True)
     if dry_run:
-        _print_plan(plan(opened, out, tower, config))
+        _print_plan(plan(opened, folder, tower, config, mirror))
         return
-    with progress("extract") as report:
-        result = extract(opened, out, tower, config, report)
+    with _started(engine, ray_address, config.workers) as place_of_work, progress("extract") as report:
+        result = extract(opened, folder, tower, config, report, place_of_work, mirror)
     _print_extract(result, out)
     if result.quarantined + result.kept_quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -197,7 +226,9 @@ def extract_command(
 @app.command("build-pairs")
 def build_pairs_command(
     source: SourceArgument,
-    features: Annotated[Path, typer.Option(help="Cache that hero-pipeline extract wrote.")],
+    features: Annotated[
+        str, typer.Option(help="Cache that hero-pipeline extract wrote, also s3:// or gs://.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder for the training set.")],
     test_share: Annotated[float, typer.Option(min=0, max=1, help="Of each subcategory.")] = 0.2,
     val_share: Annotated[float, typer.Option(min=0, max=1, help="Of the training part.")] = 0.1,
@@ -221,12 +252,14 @@ def build_pairs_command(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a training set of other settings.")
     ] = False,
+    work: WorkOption = WORK,
     dataset: DatasetOption = None,
     column: ColumnOption = None,
     root: RootOption = None,
 ) -> None:
     """Pair cached features with cached motions, split, and write training shards. Converts nothing."""
-    columns, roots = _as_extracted(source, Cache.open(features))
+    cache, mirror = Place.of(features, work)
+    columns, roots = _as_extracted(source, Cache.open(cache, mirror))
     opened = open_source(source, dataset, _columns(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())
     if unseen_protocol and not held_out:
@@ -238,7 +271,7 @@ def build_pairs_command(
     )
     config = PairsConfig(split=split, shard_format=shards, statistics=statistics, overwrite=overwrite)
     with progress("build-pairs") as report:
-        result = build_pairs(opened, features, out, config, report)
+        result = build_pairs(opened, cache, out, config, report, mirror)
     _print_pairs(result, out)
     if result.lost:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -303,6 +336,21 @@ def repair_command(
         )
 
 
+def _started(name: EngineName, ray_address: str | None, workers: int) -> AbstractContextManager[Engine]:
+    """An engine that ends with the context."""
+    if name == "local":
+        if ray_address is not None:
+            raise ConfigError("--ray-address: goes with --engine ray")
+        return nullcontext(local)
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    os.environ.setdefault(
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0"
+    )  # as Ray's next version will; else it warns
+    from pipeline.engines.ray import ray_engine
+
+    return ray_engine(ray_address, workers)
+
+
 def _as_extracted(source: Path, cache: Cache) -> tuple[dict[str, str], list[Path]]:
     """How extract was told to read this source; nothing where it read another one."""
     recorded = cache.description["source"]
@@ -328,7 +376,7 @@ def _print_source(source: Source) -> None:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_extract(result: ExtractReport, out: Path) -> None:
+def _print_extract(result: ExtractReport, out: str) -> None:
     quarantined = result.quarantined + result.kept_quarantined
     console.print(
         f"{result.inputs} inputs: {result.ok} extracted, {result.kept} kept from before, "
@@ -343,7 +391,7 @@ def _print_extract(result: ExtractReport, out: Path) -> None:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(f"cache: {out}", highlight=False, soft_wrap=True)
     if quarantined:
-        console.print(f"what is not ok: {out / 'quarantine.csv'}", highlight=False, soft_wrap=True)
+        console.print(f"what is not ok: {out.rstrip('/')}/quarantine.csv", highlight=False, soft_wrap=True)
 
 
 def _print_seconds(by_stage: Mapping[str, float]) -> None:

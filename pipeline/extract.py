@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -17,10 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from hero_core.cache import OK, QUARANTINED, Cache, Kind, Row, record_key
+from hero_core.cache import OK, QUARANTINED, Cache, Row, record_key
 from hero_core.errors import ConfigError, InputError
 from hero_core.fingerprint import FeatureIdentity, differences
 from hero_core.lock import LOCK_FILE, only_writer
+from hero_core.mirror import Mirror
 from hero_core.motion.format import FPS
 from hero_core.progress import Progress, silent
 from hero_core.records import FeatureRecord, MotionRecord
@@ -29,11 +30,12 @@ from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.decode.video import DecodedClip
 from pipeline.encoders import Encoder
-from pipeline.engines.local import Broken, ItemLimits, ordered_map
+from pipeline.engines.local import ItemLimits
+from pipeline.engines.work import Engine, Finished, Recipe, Work, local
 from pipeline.fingerprint import feature_identity, feature_provenance
 from pipeline.motions import LoadedMotion
 from pipeline.sources import Source
-from pipeline.workers import Input, Outcome, broken, convert_motion, decode_video
+from pipeline.workers import Input, Outcome, convert_motion, decode_video
 
 FILES_SHOWN = 3
 """Files that a remark names."""
@@ -105,36 +107,14 @@ def _note(remarks: dict[str, Remark], text: str, path: str) -> None:
     remarks.setdefault(alike, Remark(text)).add(path)
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """How the inputs of one kind become records.
-
-    Attributes:
-        inputs: every one of the source.
-        read: what worker processes do with one.
-        stage: what that is called where an input breaks its process.
-        awaited: and what is waited for meanwhile.
-        finish: makes records of a batch of what they brought back; an outcome without content gives None.
-        finishing: what the time for that is called.
-        batch: how many outcomes ``finish`` takes.
-        per_shard: how many inputs a shard is planned for.
-        provenance: of the records, as JSON; None where nothing but the file and ``made_by`` decides them.
-    """
-
-    kind: Kind
-    inputs: Sequence[Input]
-    read: Callable[[Input], Outcome]
-    stage: str
-    awaited: str
-    finish: Callable[[Sequence[Outcome]], Iterator[tuple[Outcome, FeatureRecord | MotionRecord | None]]]
-    finishing: str
-    batch: int
-    per_shard: int
-    provenance: str | None
-
-
 def extract(
-    source: Source, out: Path, encoder: Encoder | None, config: ExtractConfig, report: Progress = silent
+    source: Source,
+    out: Path,
+    encoder: Encoder | None,
+    config: ExtractConfig,
+    report: Progress = silent,
+    engine: Engine = local,
+    mirror: Mirror | None = None,
 ) -> ExtractReport:
     """Make of every video and every motion of ``source`` what the cache ``out`` does not hold yet.
 
@@ -144,6 +124,8 @@ def extract(
         encoder: for videos; None for a source of motions alone.
         config: how.
         report: told how many inputs have their row.
+        engine: where inputs are read and encoded; the bytes do not depend on it.
+        mirror: of ``out``, where the cache lives in an object store.
 
     Raises:
         FingerprintError: ``out`` holds features made in another way.
@@ -155,11 +137,11 @@ def extract(
     identity = identity_of(source, encoder, config)
     recipes = recipes_of(source, encoder, identity, config)
     with only_writer(out, out / LOCK_FILE) as remark:
-        cache = Cache.create_or_resume(out, identity, _description(source))
+        cache = Cache.create_or_resume(out, identity, _description(source), mirror)
         state.notes += [remark] if remark else []
         state.notes += _other_provenances(cache, encoder)
         for recipe in recipes:
-            _Extraction(cache, recipe, config, state).run(report)
+            _Extraction(cache, recipe, config, state).run(engine, report)
         cache.write_quarantine()
     return state
 
@@ -226,6 +208,7 @@ def _videos(source: Source, encoder: Encoder, made_by: str, config: ExtractConfi
         ),
         finish=partial(_encode, encoder=encoder, config=config),
         finishing="encoding",
+        encodes_on=encoder.device.type,
         batch=config.batch_clips,
         per_shard=config.clips_per_shard,
         provenance=json.dumps(feature_provenance(encoder).model_dump(mode="json"), sort_keys=True),
@@ -251,15 +234,14 @@ def _motions(source: Source, config: ExtractConfig) -> Recipe:
         read=partial(convert_motion, conversion=config.conversion),
         finish=_take_motions,
         finishing="writing",
+        encodes_on=None,
         batch=1,
         per_shard=config.motions_per_shard,
         provenance=None,
     )
 
 
-def _encode(
-    outcomes: Sequence[Outcome], encoder: Encoder, config: ExtractConfig
-) -> Iterator[tuple[Outcome, FeatureRecord | None]]:
+def _encode(outcomes: Sequence[Outcome], encoder: Encoder, config: ExtractConfig) -> Iterator[Finished]:
     """Encode a batch of always the same shape: a slot without a clip, or behind the last one, stays blank."""
     clips = [outcome.content for outcome in outcomes]
     shape = (encoder.frames, encoder.image_size, encoder.image_size, 3)
@@ -272,13 +254,16 @@ def _encode(
         if features is None or not isinstance(clip, DecodedClip):
             yield outcome, None
             continue
+        seen = replace(
+            outcome, content=replace(clip, frames=clip.frames[:0])
+        )  # pictures need not travel back
         try:
-            yield outcome, FeatureRecord.of(features[slot], clip.timestamps_seconds, config.storage_dtype)
+            yield seen, FeatureRecord.of(features[slot], clip.timestamps_seconds, config.storage_dtype)
         except InputError as error:  # not finite, e.g. out of float16's range
-            yield replace(outcome, stage="encode", reason=str(error)), None
+            yield replace(seen, stage="encode", reason=str(error)), None
 
 
-def _take_motions(outcomes: Sequence[Outcome]) -> Iterator[tuple[Outcome, MotionRecord | None]]:
+def _take_motions(outcomes: Sequence[Outcome]) -> Iterator[Finished]:
     for outcome in outcomes:
         content = outcome.content
         yield outcome, content.record if isinstance(content, LoadedMotion) else None
@@ -302,6 +287,11 @@ def unsettled(item: Input, row: Row | None, config: ExtractConfig) -> Input | No
     return replace(item, known_sha256=row["sha256"])
 
 
+def _parts(items: Sequence[Input], size: int) -> list[Sequence[Input]]:
+    """Parts of ``size`` items, the last one of what is left."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
 class _Extraction:
     """Brings the cache's records of one kind up to date."""
 
@@ -312,7 +302,7 @@ class _Extraction:
         self.made = {row["record"]: row for row in self.rows.values() if row["status"] == OK}
         """A row of every record."""
 
-    def run(self, report: Progress) -> None:
+    def run(self, engine: Engine, report: Progress) -> None:
         """Settle every input, shard by shard."""
         found = (unsettled(item, self.rows.get(item.key), self.config) for item in self.recipe.inputs)
         todo = [item for item in found if item is not None]
@@ -321,33 +311,35 @@ class _Extraction:
         self.state.kept += len(kept)
         self.state.kept_quarantined += sum(row["status"] != OK for row in kept)
         report(self.state.done, self.state.inputs)
-        limits = ItemLimits(self.config.kill_seconds, self.config.worker_mebibytes)
-        starts = range(0, len(todo), self.recipe.per_shard)
-        with closing(ordered_map(self.recipe.read, todo, self.config.workers, limits)) as results:
-            outcomes = self._outcomes(todo, results)
-            for number, start in enumerate(starts, self.cache.next_part(self.recipe.kind)):
-                self._write_shard(number, min(self.recipe.per_shard, len(todo) - start), outcomes, report)
+        shards = [_parts(planned, self.recipe.batch) for planned in _parts(todo, self.recipe.per_shard)]
+        with closing(engine(self._work([batch for shard in shards for batch in shard]))) as results:
+            for number, batches in enumerate(shards, self.cache.next_part(self.recipe.kind)):
+                self._write_shard(number, batches, results, report)
 
-    def _outcomes(self, todo: Sequence[Input], results: Iterator[Outcome | Broken]) -> Iterator[Outcome]:
-        for item, result in zip(todo, results, strict=True):
-            yield broken(item, self.recipe.stage, result.reason) if isinstance(result, Broken) else result
+    def _work(self, batches: Sequence[Sequence[Input]]) -> Work:
+        return Work(
+            recipe=self.recipe,
+            batches=batches,
+            workers=self.config.workers,
+            limits=ItemLimits(self.config.kill_seconds, self.config.worker_mebibytes),
+            is_made=lambda outcome: _key(outcome) in self.made,
+            timed=self.state.timed,
+        )
 
-    def _write_shard(self, number: int, planned: int, outcomes: Iterator[Outcome], report: Progress) -> None:
+    def _write_shard(
+        self, number: int, batches: Sequence[Sequence[Input]], results: Iterator[Finished], report: Progress
+    ) -> None:
         path = self.cache.shard_path(f"{self.recipe.kind}-{number:05d}.{self.config.shard_format}")
         rows: list[Row] = []
         with open_writer(path) as writer:
-            for start in range(0, planned, self.recipe.batch):
-                rows += self._write_batch(
-                    writer, path, self._take(outcomes, min(self.recipe.batch, planned - start))
-                )
+            for batch in batches:
+                rows += self._write_batch(writer, path, [next(results) for _ in batch])
                 report(self.state.done, self.state.inputs, f"{self.state.quarantined} quarantined")
             closing_began = time.monotonic()
         self._commit(number, path, rows)
         self.state.seconds["writing"] += time.monotonic() - closing_began
 
-    def _write_batch(self, writer: ShardWriter, path: Path, batch: Sequence[Outcome]) -> list[Row]:
-        with self.state.timed(self.recipe.finishing):
-            finished = list(self.recipe.finish(batch))
+    def _write_batch(self, writer: ShardWriter, path: Path, finished: Sequence[Finished]) -> list[Row]:
         rows = []
         with self.state.timed("writing"):
             for outcome, record in finished:
@@ -358,12 +350,6 @@ class _Extraction:
                 self.state.count(row)
                 rows.append(row)
         return rows
-
-    def _take(self, outcomes: Iterator[Outcome], count: int) -> list[Outcome]:
-        """The next outcomes; content whose record is there already is not made again."""
-        with self.state.timed(f"waiting for {self.recipe.awaited}"):
-            batch = [next(outcomes) for _ in range(count)]
-        return [replace(one, content=None) if _key(one) in self.made else one for one in batch]
 
     def _row(self, outcome: Outcome, record: FeatureRecord | MotionRecord | None, shard: str) -> Row:
         item, key = outcome.input, _key(outcome)

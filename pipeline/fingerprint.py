@@ -7,6 +7,7 @@ import torch
 
 from hero_core.device import device_name
 from hero_core.fingerprint import FeatureIdentity, FeatureProvenance
+from hero_core.models.tc_clip.tower import ARITHMETIC
 from pipeline.decode.sampling import SAMPLING_RULE
 from pipeline.decode.transforms import NORMALISATION_RULE, RESIZE_RULE
 from pipeline.decode.video import decode_rule, decoder_versions
@@ -29,7 +30,12 @@ def feature_identity(encoder: Encoder, storage_dtype: str, batch_clips: int, rot
 
 def feature_provenance(encoder: Encoder) -> FeatureProvenance:
     """Where and with what the encoder computes, as far as it can decide the last bits."""
-    libraries = {"torch": torch.__version__, "opencv": cv2.__version__, **decoder_versions()}
+    libraries = {
+        "torch": torch.__version__,
+        "opencv": cv2.__version__,
+        **decoder_versions(),
+        "arithmetic of the tower": ARITHMETIC,
+    }
     if encoder.device.type == "cuda":
         tf32 = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
         device = f"{device_name(encoder.device)}, tf32 {tf32}"

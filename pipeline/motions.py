@@ -43,13 +43,20 @@ class MotionError(HeroError):
 
     Attributes:
         path: the file.
-        reason: what is wrong with it, and where it helps, what to do.
+        reason: what is wrong with it, and where it helps, what to do. One line, whatever names the file holds.
     """
 
     def __init__(self, path: Path, reason: str) -> None:
-        super().__init__(f"{path}: {reason}")
         self.path = path
-        self.reason = reason
+        self.reason = _in_one_line(reason)
+        super().__init__(f"{path}: {self.reason}")
+
+
+def _in_one_line(text: str) -> str:
+    """A damaged file names its joints and arrays as it likes, also by what a terminal would obey."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text
+    )
 
 
 class MotionConversion(Config):
@@ -166,7 +173,8 @@ def _capture_from_array(
     if array.shape[1] != JOINT_COUNT:
         warnings = (f"taken as SMPL's: {array.shape[1]} joints, of which the first {JOINT_COUNT} are used",)
     unit, up = conversion.unit or "m", conversion.up or "y"
-    joints = array[:, :JOINT_COUNT] * METRES[unit]
+    with np.errstate(invalid="ignore"):  # what is no number is refused below, in words
+        joints = array[:, :JOINT_COUNT] * METRES[unit]
     reading = Reading(fps=fps or FPS, up=up, up_confirmed=conversion.up == "y", unit=unit)
     return _Capture(rot.rotate(Z_UP_TO_Y_UP, joints) if up == "z" else joints, reading, warnings)
 

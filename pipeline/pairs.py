@@ -13,6 +13,7 @@ from hero_core.cache import OK, Cache, Row
 from hero_core.errors import InputError
 from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.manifest import QUARANTINE, write_table
+from hero_core.mirror import Mirror
 from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
 from hero_core.progress import Progress, silent
 from hero_core.records import SPLITS, FeatureRecord, Pair, Split
@@ -89,9 +90,14 @@ class _Usable:
 
 
 def build_pairs(
-    source: Source, cache_folder: Path, out: Path, config: PairsConfig, report: Progress = silent
+    source: Source,
+    cache_folder: Path,
+    out: Path,
+    config: PairsConfig,
+    report: Progress = silent,
+    mirror: Mirror | None = None,
 ) -> PairsReport:
-    """Build the training set of ``source`` from what ``cache_folder`` holds of it.
+    """Build the training set of ``source`` from what ``cache_folder`` holds of it, or its ``mirror``.
 
     Raises:
         InputError: the source lists no motions, nothing is left for training or validation, the statistics that it
@@ -103,18 +109,15 @@ def build_pairs(
             f"{source.opened}: lists no motions; give a pair list (CSV), a release folder or motions as SOURCE"
         )
     with only_writer(out, out.with_name(f".{out.name}{LOCK_FILE}")) as remark:
-        state = _built(source, cache_folder, out, config, report)
+        state = _built(source, Cache.open(cache_folder, mirror), out, config, report)
     state.notes += [remark] if remark else []
     return state
 
 
-def _built(
-    source: Source, cache_folder: Path, out: Path, config: PairsConfig, report: Progress
-) -> PairsReport:
+def _built(source: Source, cache: Cache, out: Path, config: PairsConfig, report: Progress) -> PairsReport:
     settings = _settings(source, config)
     _check_output(out, settings, config)
     shipped = _shipped_statistics(source, config)
-    cache = Cache.open(cache_folder)
     state = PairsReport(listed=len(source.pairs), videos_alone=_videos_alone(source))
     lost: Counter[tuple[str, str, str]] = Counter()
     usable = list(_usable(source, cache, lost))

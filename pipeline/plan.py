@@ -5,8 +5,9 @@ from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
-from hero_core.cache import CACHE_FILE, KINDS, OK, Cache, Kind
+from hero_core.cache import CACHE_FILE, KINDS, OK, Cache, Kind, take_over
 from hero_core.manifest import CACHE, read_table
+from hero_core.mirror import Mirror
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder
 from pipeline.extract import identity_of, recipes_of, unsettled
@@ -35,8 +36,16 @@ class Planned:
         return None if self.seconds_each is None else self.todo * self.seconds_each
 
 
-def plan(source: Source, out: Path, encoder: Encoder | None, config: ExtractConfig) -> list[Planned]:
+def plan(
+    source: Source,
+    out: Path,
+    encoder: Encoder | None,
+    config: ExtractConfig,
+    mirror: Mirror | None = None,
+) -> list[Planned]:
     """What :func:`pipeline.extract.extract` would do with the same arguments, by kind; raises as it does."""
+    if mirror is not None:
+        take_over(out, mirror)
     identity = identity_of(source, encoder, config)
     Cache.resumable(out, identity)
     cache = Cache.open(out) if (out / CACHE_FILE).is_file() else None

@@ -35,7 +35,7 @@ class Writer:
         """Write these files, each atomically; what went wrong with earlier ones is raised here.
 
         Raises:
-            OSError: the disk is full, say.
+            OutputError: the disk is full, say.
         """
         while self._writes and (len(self._writes) >= MOST_WAITING or self._writes[0].done()):
             self._writes.popleft().result()

@@ -119,7 +119,7 @@ def unpack(data: bytes, path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         tensors = safetensors.torch.load(data)
         size = int.from_bytes(data[:8], "little")
         header = json.loads(data[8 : 8 + size])["__metadata__"][_HEADER]
-        return json.loads(header), tensors
+        return _json_object(header), tensors
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: damaged, or not a file of this program: {error}") from None
 
@@ -132,10 +132,16 @@ def read_header(path: Path) -> dict[str, Any]:
     """
     try:
         with safe_open(path, "pt") as file:
-            header: dict[str, Any] = json.loads((file.metadata() or {})[_HEADER])
-            return header
+            return _json_object((file.metadata() or {})[_HEADER])
     except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: damaged, or not a file of this program: {error}") from None
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise TypeError(f"its header is {type(values).__name__}, not an object")
+    return values
 
 
 def _check_header(header: Mapping[str, Any], path: Path, kind: str) -> None:
@@ -143,6 +149,8 @@ def _check_header(header: Mapping[str, Any], path: Path, kind: str) -> None:
         raise WeightsError(f"{path}: checkpoint of version {header.get('schema')!r}, expected {SCHEMA!r}")
     if header.get("kind") != kind:
         raise WeightsError(f"{path}: holds a {header.get('kind')!r} model, expected {kind!r}")
+    if absent := [name for name in ("config", "metadata") if not isinstance(header.get(name), Mapping)]:
+        raise WeightsError(f"{path}: damaged: its header has no {' and no '.join(absent)}")
 
 
 def require_state(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor], origin: Path | str) -> None:

@@ -94,7 +94,9 @@ def _in_words(numpys: str) -> str:
         return "holds pickled Python objects, which are never opened; save plain numbers"
     if "mmap length" in numpys or "reading array data" in numpys:
         return "truncated: its header promises more numbers than there are; copy or save it again"
-    return f"damaged .npy ({numpys}); save it again with np.save"
+    if "max_header_size" in numpys:  # the rest is advice for who calls numpy
+        return "damaged .npy (its header is too long); save it again with np.save"
+    return f"damaged .npy ({' '.join(numpys.split())}); save it again with np.save"
 
 
 def _native(array: Any, label: str) -> NDArray[Any]:

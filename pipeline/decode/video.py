@@ -477,7 +477,7 @@ def _packets(video: _Video) -> Iterator[_Packet]:
     while True:
         try:
             packet = next(packets)
-        except StopIteration:
+        except (StopIteration, IndexError):  # the latter after all packets, where a stream began in mid-file
             return
         except MemoryError:  # also an FFmpegError in PyAV
             raise

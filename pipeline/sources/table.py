@@ -153,8 +153,10 @@ def _read_csv(path: Path) -> pa.Table:
 def _read_parquet(path: Path) -> pa.Table:
     try:
         with pq.ParquetFile(path) as file:
-            return file.read()
-    except (pa.ArrowException, OSError) as error:
+            table = file.read()
+        table.validate(full=True)  # else what is no text is met later
+        return table.rename_columns(table.column_names)  # likewise in the names
+    except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as parquet: {error}") from None
 
 

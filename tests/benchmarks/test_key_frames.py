@@ -23,8 +23,8 @@ def test_the_weights_are_those_of_the_intention():
     weights = frame_weights(intention, videos)
     assert weights.shape == (3, 2, 8)
     attention = intention.attention
-    values = attention.value(intention.frames_norm(videos.frames)).unflatten(-1, (2, 8))
-    gathered = attention.out(torch.einsum("bht,bthe->bhe", weights, values).flatten(1))
+    values = attention.look_at(intention.frames_norm(videos.frames)).values  # (b, h, t, e)
+    gathered = attention.out(torch.einsum("bht,bhte->bhe", weights, values).flatten(1))
     query = intention.query_norm(videos.global_feature[:, None])
     expected = attention(query, intention.frames_norm(videos.frames))[:, 0]
     torch.testing.assert_close(gathered, expected, atol=1e-5, rtol=1e-5)

@@ -1,5 +1,6 @@
 """Manifests say their version, and another version is refused."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hero_core.errors import ManifestError
-from hero_core.manifest import PAIRS, QUARANTINE, read_table, write_table
+from hero_core.manifest import PAIRS, QUARANTINE, read_columns, read_table, write_table
 
 ROWS = [{"path": f"{name}.mp4", "stage": "decode", "reason": "why", "pairs": 1} for name in "ab"]
 
@@ -46,3 +47,13 @@ def test_other_versions_and_other_files_are_refused(tmp_path: Path) -> None:
         read_table(path, PAIRS)
     with pytest.raises(ManifestError, match="no such manifest"):
         read_table(tmp_path / "absent.parquet", PAIRS)
+
+
+@pytest.mark.parametrize("read", [read_table, read_columns])
+def test_a_text_that_is_not_utf8_is_refused(tmp_path: Path, read: Callable[..., object]) -> None:
+    """Only where no seal notices it before."""
+    table = pa.Table.from_pylist(ROWS, schema=QUARANTINE)
+    paths = pa.array([b"\xb1.mp4", b"b.mp4"], pa.binary()).view(pa.string())
+    pq.write_table(table.set_column(0, QUARANTINE.field("path"), paths), tmp_path / "a.parquet")
+    with pytest.raises(ManifestError, match=r"a\.parquet: cannot be read.*(utf-8|UTF8)"):
+        read(tmp_path / "a.parquet", QUARANTINE)

@@ -7,15 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hero_core.cache import KINDS, Cache
 from hero_core.errors import HeroError
-from hero_core.training_set import TrainingSet
 from pipeline.config import PairsConfig
 from pipeline.encoders import Encoder
 from pipeline.extract import extract
 from pipeline.pairs import build_pairs
 from pipeline.sources import open_source
 from pipeline.verify import verify
+from tests.content import cache_content, set_content
 from tests.damage import damages
 from tests.pipeline.conftest import EXTRACT, make_source
 
@@ -38,31 +37,6 @@ def built(
 
 def files_of(folder: Path) -> Iterator[Path]:
     return (path for path in sorted(folder.rglob("*")) if path.is_file())
-
-
-def cache_content(folder: Path) -> list[Any]:
-    cache = Cache.open(folder)
-    content: list[Any] = [{**cache.description, "seal": None}, cache.provenances()]
-    for kind in KINDS:
-        for row in cache.rows(kind).values():
-            record = (
-                None
-                if row["status"] != "ok"
-                else cache.features(row)
-                if kind == "features"
-                else cache.motion(row)
-            )
-            content += [row, record and record.arrays()]
-    return content
-
-
-def set_content(folder: Path) -> list[Any]:
-    data = TrainingSet(folder)
-    statistics = data.statistics()
-    content: list[Any] = [{**data.description, "seal": None}, statistics.mean, statistics.std]
-    for sample in (*data.train(), *data.validation(), *data.held_out("test")):
-        content += [sample.pair, sample.motion, sample.video.arrays()]
-    return content
 
 
 @pytest.mark.parametrize(("name", "read"), [("features", cache_content), ("data", set_content)])

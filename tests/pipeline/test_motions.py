@@ -325,3 +325,19 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     assert "not BVH" in reason_of(lambda: load(tmp_path / "text.bvh"))
     (tmp_path / "text.npz").write_text("not a motion")
     assert "archive" in reason_of(lambda: load(tmp_path / "text.npz", body_model=tmp_path / "m.npz"))
+
+
+def test_a_reason_is_one_line_whatever_the_file_holds(tmp_path: Path) -> None:
+    model = body_model(tmp_path)
+    np.savez(tmp_path / "motion.npz", **{"poses\x1b[2J\n": np.zeros(1)})
+    reason = reason_of(lambda: load(tmp_path / "motion.npz", body_model=model))
+    assert reason == r"lacks poses, trans; it holds poses\x1b[2J\n"
+
+
+def test_what_is_no_number_is_refused_without_a_warning(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    joints = walk().astype(np.float32)
+    joints.view(np.uint32)[5, 3, 1] = 0x7F800001  # a NaN that makes numpy warn when it is computed with
+    assert "NaN in 1 of 60 frames" in reason_of(lambda: load(saved(tmp_path, joints)))
+    assert not recwarn.list

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hero_core.errors import OutputError
 from hero_core.models.checkpoint import Snapshot, unpack
 from trainer.writer import Writer
 
@@ -33,7 +34,7 @@ def test_what_changes_after_it_was_asked_is_not_written(tmp_path):
 
 def test_what_goes_wrong_is_raised(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(OSError, match="file"), Writer() as writer:
+    with pytest.raises(OutputError, match="file"), Writer() as writer:
         writer.write((tmp_path / "file" / "below", holding(0)))
 
 
@@ -41,7 +42,7 @@ def test_what_went_wrong_is_raised_by_a_later_write(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with Writer() as writer:
         writer.write((tmp_path / "file" / "below", holding(0)))
-        with pytest.raises(OSError, match="file"):
+        with pytest.raises(OutputError, match="file"):
             for number in range(3):
                 writer.write((tmp_path / "one", holding(number)))
 

@@ -22,6 +22,9 @@ from torch import Tensor, nn
 from hero_core.config import Config
 from hero_core.models.tc_clip.merging import merge_tokens, take
 
+ARITHMETIC = "2"
+"""Counts the ways in which the tower has been computed that differ in their last bits."""
+
 SHARPNESS = 1.702
 """Of QuickGELU's sigmoid."""
 

@@ -125,6 +125,28 @@ def test_a_damaged_file_is_named(tmp_path: Path, size: int) -> None:
             read()
 
 
+@pytest.mark.parametrize("name", ["config", "metadata"])
+def test_a_header_without_its_parts_is_damaged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "best.safetensors"
+    save(path)
+    header, tensors = unpack(path.read_bytes(), path)
+    for damaged in (
+        header | {name: None},
+        {key: value for key, value in header.items() if key != name},
+    ):
+        path.write_bytes(Snapshot.of(tensors, damaged).to_bytes())
+        with pytest.raises(WeightsError, match=rf"best\.safetensors: damaged: its header has no {name}"):
+            load_network(path, Toy)
+
+
+def test_a_header_that_is_no_object_is_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "best.safetensors"
+    path.write_bytes(Snapshot({}, "[1]").to_bytes())
+    for read in (lambda: load_network(path, Toy), lambda: read_header(path)):
+        with pytest.raises(WeightsError, match=r"best\.safetensors: damaged.*list"):
+            read()
+
+
 def test_settings_of_another_version_are_named(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
     save(path)

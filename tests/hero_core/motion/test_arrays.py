@@ -57,6 +57,7 @@ def header_promising(shape: str) -> bytes:
         (header_promising("(1000000000000,)"), "truncated"),
         (header_promising("(-8,)"), "damaged"),
         (b"\x93NUMPY\x09\x00" + b"\x00" * 100, "version"),
+        (b"\x93NUMPY\x01\x00\xff\xff" + b" " * 0xFFFF, r"header is too long\); save it again"),
     ],
 )
 def test_bad_files_are_refused_with_the_reason(tmp_path: Path, content: bytes, message: str) -> None:

@@ -247,6 +247,17 @@ def test_limits(clip_path: Path, limits: DecodeLimits, words: str) -> None:
     assert words in reason
 
 
+def test_a_stream_that_begins_in_mid_file_ends_nothing_early(clip_path: Path) -> None:
+    """PyAV raises this after all packets, those that empty its decoders among them, if memory happens to be so."""
+
+    def demux(stream: object) -> Iterator[str]:
+        yield from ("packet", "last packet")
+        raise IndexError("list index out of range")
+
+    video = SimpleNamespace(container=SimpleNamespace(demux=demux), stream=None, deadline=float("inf"))
+    assert [*decode._packets(video)] == ["packet", "last packet"]
+
+
 def test_time_is_up_between_packets(clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A clock that runs a second per look: the 40 small frames may take the base and little more."""
     clock = iter(range(10**6))

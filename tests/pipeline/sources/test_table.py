@@ -243,3 +243,17 @@ def test_a_byte_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "pairs.csv").write_bytes(b"video,motion\ncaf\xe9.mp4,m.npy\n")
     with pytest.raises(InputError, match="cannot be read as CSV: 'utf-8'"):
         open_source(tmp_path)
+
+
+def test_a_name_or_a_cell_of_parquet_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "pairs.parquet"
+    cells = pa.array([b"caf\xe9.mp4"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"video": cells, "motion": ["m.npy"]}), path)
+    with pytest.raises(InputError, match=r"pairs\.parquet: cannot be read.*UTF8"):
+        open_source(tmp_path)
+    pq.write_table(
+        pa.table({"video": ["a.mp4"], "motion": ["m.npy"], "note": [""]}), path, store_schema=False
+    )
+    path.write_bytes(path.read_bytes().replace(b"note", b"not\xe9"))
+    with pytest.raises(InputError, match=r"pairs\.parquet: cannot be read.*utf-8"):
+        open_source(tmp_path)
