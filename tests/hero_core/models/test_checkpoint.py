@@ -143,7 +143,7 @@ def test_a_header_without_its_parts_is_damaged(tmp_path: Path, name: str) -> Non
 
 def test_a_header_that_is_no_object_is_damaged(tmp_path: Path) -> None:
     path = tmp_path / "best.safetensors"
-    path.write_bytes(Snapshot({}, "[1]").to_bytes())
+    safetensors.torch.save_file({"x": torch.zeros(1)}, path, metadata={"hero": "[1]"})
     for read in (lambda: load_network(path, Toy), lambda: read_header(path)):
         with pytest.raises(WeightsError, match=r"best\.safetensors: damaged.*list"):
             read()
