@@ -8,6 +8,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from itertools import groupby
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,10 @@ from hero_core.shards.record import DAMAGE, ArrayRecord
 from hero_core.storage import atomic_path
 
 _UNREADABLE = (*DAMAGE, tarfile.TarError)
+
+
+_PARSING = Lock()
+"""numpy parses headers as Python, which Python 3.11 cannot do in two threads at once (SystemError, now and then)."""
 
 
 class TarShardWriter:
@@ -124,7 +129,8 @@ class TarShardReader:
             version = np.lib.format.read_magic(header)
             if version != (1, 0):
                 raise ValueError(f"npy version {version}")
-            shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(header)
+            with _PARSING:
+                shape, fortran_order, dtype = np.lib.format.read_array_header_1_0(header)
             if fortran_order or dtype.hasobject:
                 raise ValueError(f"order or dtype {dtype} that this project never writes")
             count = int(np.prod(shape))

