@@ -307,9 +307,9 @@ class Cache:
 
 def take_over(folder: Path, mirror: Mirror) -> None:
     """Make of the folder what the store holds, but for shards, which are fetched when they are read."""
-    for name in ("shards", "manifest"):
-        shutil.rmtree(folder / name, ignore_errors=True)
-    (folder / CACHE_FILE).unlink(missing_ok=True)
+    shutil.rmtree(folder / "shards", ignore_errors=True)
     mirror.pull("manifest")
     if CACHE_FILE in mirror.store.names(""):
         mirror.store.get(CACHE_FILE, folder / CACHE_FILE)
+    else:
+        (folder / CACHE_FILE).unlink(missing_ok=True)

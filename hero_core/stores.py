@@ -1,15 +1,22 @@
 """Object stores, ``s3://`` and ``gs://``: whole files go there and come back, and none is ever half there."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from pyarrow import ArrowException
 from pyarrow.fs import FileSelector, FileSystem, FileType, LocalFileSystem, copy_files
 
-from hero_core.errors import InputError
+from hero_core.errors import InputError, OutputError
 from hero_core.storage import atomic_path
 
 SCHEMES = ("s3", "gs")
+_KEYS = re.compile(r"(?<=://)[^/@]*@")
+
+
+def shown(place: str) -> str:
+    """A place as it may be printed: without the keys that may stand in a URL."""
+    return _KEYS.sub("", place) if is_remote(place) else place
 
 
 def is_remote(place: str) -> bool:
@@ -30,19 +37,19 @@ class Store:
         Raises:
             InputError: not such a URL.
         """
-        self.url = url
+        self.url = shown(url)
         try:
             self._files, self._root = FileSystem.from_uri(url)
         except (ArrowException, OSError, ValueError) as error:
-            raise InputError(f"{url}: not a place in an object store: {error}") from None
+            raise InputError(f"{self.url}: not a place in an object store: {error}") from None
         if not self._root:
-            raise InputError(f"{url}: not a place in an object store: it names no bucket")
+            raise InputError(f"{self.url}: not a place in an object store: it names no bucket")
 
     def put(self, path: Path, name: str) -> None:
         """Send a file; it appears under its name when it is complete.
 
         Raises:
-            InputError: it cannot be sent.
+            OutputError: it cannot be sent.
         """
         try:
             copy_files(
@@ -52,7 +59,7 @@ class Store:
                 destination_filesystem=self._files,
             )
         except (ArrowException, OSError) as error:
-            raise InputError(f"{self.url}: {name} cannot be written: {error}") from None
+            raise OutputError(f"{self.url}: {name} cannot be written: {error}") from None
 
     def get(self, name: str, path: Path) -> None:
         """Fetch a file.

@@ -26,6 +26,7 @@ from hero_core.mirror import Place
 from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.progress import duration
 from hero_core.shards import ShardFormat
+from hero_core.stores import shown
 from pipeline.config import (
     WORKER_MEBIBYTES,
     Dtype,
@@ -84,6 +85,8 @@ WorkOption = Annotated[
     typer.Option("--work", help="Where copies of what lives in an object store are kept; may be deleted."),
 ]
 WORK = Path.home() / ".cache" / "hero"
+READ, WRITTEN = "read", "written"
+"""Folders in it, apart, so that who reads a cache takes nothing away from who is writing it."""
 
 
 @app.callback()
@@ -206,7 +209,7 @@ def extract_command(
         },
         "command line",
     )
-    folder, mirror = Place.of(out, work)
+    folder, mirror = Place.of(out, work / (READ if dry_run else WRITTEN))
     part = Part.parse(shard) if shard else None
     opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
     _print_source(opened)
@@ -258,7 +261,7 @@ def build_pairs_command(
     root: RootOption = None,
 ) -> None:
     """Pair cached features with cached motions, split, and write training shards. Converts nothing."""
-    cache, mirror = Place.of(features, work)
+    cache, mirror = Place.of(features, work / READ)
     columns, roots = _as_extracted(source, Cache.open(cache, mirror))
     opened = open_source(source, dataset, _columns(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())
@@ -389,9 +392,11 @@ def _print_extract(result: ExtractReport, out: str) -> None:
     _print_remarks("warning", result.warnings.values())
     for note in result.notes:
         console.print(f"  note: {note}", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"cache: {out}", highlight=False, soft_wrap=True)
+    console.print(f"cache: {shown(out)}", highlight=False, soft_wrap=True)
     if quarantined:
-        console.print(f"what is not ok: {out.rstrip('/')}/quarantine.csv", highlight=False, soft_wrap=True)
+        console.print(
+            f"what is not ok: {shown(out).rstrip('/')}/quarantine.csv", highlight=False, soft_wrap=True
+        )
 
 
 def _print_seconds(by_stage: Mapping[str, float]) -> None:

@@ -53,7 +53,7 @@ def merge(folders: Sequence[Path], out: Path, report: Progress = silent) -> Merg
         done = MergeReport(notes=(remark,) if remark else ())
         merged = Cache.create_or_resume(out, _identity(caches), caches[0].description["source"])
         parts = [(cache, kind, part) for cache in caches for kind in KINDS for part in cache.parts(kind)]
-        copies = {kind: _Copies(merged, kind) for kind in KINDS}
+        copies = {kind: _Copies(merged, kind, caches) for kind in KINDS}
         for number, (cache, kind, part) in enumerate(parts, 1):
             copies[kind].add(cache, read_table(part, CACHE), done)
             report(number, len(parts), f"{done.rows} rows")
@@ -77,15 +77,18 @@ def _identity(caches: Sequence[Cache]) -> FeatureIdentity | None:
 class _Copies:
     """Rows and shards of one kind in the merged cache."""
 
-    def __init__(self, merged: Cache, kind: Kind) -> None:
+    def __init__(self, merged: Cache, kind: Kind, caches: Sequence[Cache]) -> None:
         self._merged, self._kind = merged, kind
         self._rows = merged.rows(kind)
+        self._counting = {key: (cache, row) for cache in caches for key, row in cache.rows(kind).items()}
+        """Of every input the row that counts, and whose it is; older ones are not even copied."""
         self._shards = {row["shard_sha256"]: row["shard"] for row in self._rows.values() if row["shard"]}
 
     def add(self, cache: Cache, rows: Sequence[Row], done: MergeReport) -> None:
         """Add what is new in a part of a cache's manifest, and the shards that it points into."""
-        new = [row for row in rows if not self._is_there(row)]
-        done.rows, done.kept = done.rows + len(new), done.kept + len(rows) - len(new)
+        counting = [row for row in rows if self._counting[row["key"]] == (cache, row)]
+        new = [row for row in counting if not self._is_there(row)]
+        done.rows, done.kept = done.rows + len(new), done.kept + len(counting) - len(new)
         groups: dict[
             str | None, list[Row]
         ] = {}  # nearly always one: rows and their shard are written together

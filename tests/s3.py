@@ -6,6 +6,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from pyarrow.fs import FileSystem
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -44,8 +45,11 @@ def s3_server() -> Iterator[tuple[str, Failing]]:
     thread = Thread(target=server.serve_forever)
     thread.start()
     options = f"endpoint_override=127.0.0.1:{server.port}&scheme=http&region=us-east-1"
+    url = f"s3://key:secret@{BUCKET}/folder?{options}"
     try:
-        yield f"s3://key:secret@{BUCKET}/folder?{options}", failing
+        files, _ = FileSystem.from_uri(f"{url}&allow_bucket_creation=true")
+        files.create_dir(BUCKET)
+        yield url, failing
     finally:
         server.shutdown()
         thread.join()

@@ -1,19 +1,16 @@
 from collections.abc import Iterator
 
 import pytest
-from pyarrow.fs import FileSystem
 
-from hero_core.errors import InputError
-from hero_core.stores import Store, is_remote
-from tests.s3 import BUCKET, Failing, s3_server
+from hero_core.errors import InputError, OutputError
+from hero_core.stores import Store, is_remote, shown
+from tests.s3 import Failing, s3_server
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Failing]]:
-    with s3_server() as (url, failing):
-        files, _ = FileSystem.from_uri(f"{url}&allow_bucket_creation=true")
-        files.create_dir(BUCKET)
-        yield url, failing
+    with s3_server() as served:
+        yield served
 
 
 @pytest.fixture
@@ -28,6 +25,14 @@ def test_which_places_are_remote() -> None:
     assert is_remote("gs://bucket")
     assert not is_remote("data/cache")
     assert not is_remote("/data/s3:/cache")
+
+
+def test_keys_are_not_shown(store, tmp_path) -> None:
+    assert shown("s3://key:secret@bucket/a?region=b") == "s3://bucket/a?region=b"
+    assert shown("data/a@b") == "data/a@b"
+    with pytest.raises(InputError) as raised:
+        store.get("nothing", tmp_path / "copy")
+    assert "secret" not in str(raised.value)
 
 
 def test_files_go_and_come_back(store, tmp_path) -> None:
@@ -56,7 +61,7 @@ def test_what_is_not_there_is_named(store, tmp_path) -> None:
     with pytest.raises(InputError, match="s3://.*shards/a cannot be read"):
         store.get("shards/a", tmp_path / "copy")
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(InputError, match="nowhere"):
+    with pytest.raises(OutputError, match="nowhere"):
         store.put(tmp_path / "nowhere", "a")
 
 

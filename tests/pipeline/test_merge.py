@@ -110,6 +110,22 @@ def test_what_grew_is_added(source: Path, tmp_path: Path, tiny_encoder: Encoder)
     assert rows_of(merged).keys() == rows_of(make(source, tmp_path / "whole", tiny_encoder)).keys()
 
 
+def test_of_an_input_that_changed_only_the_newest_row_counts(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    first = make(source, tmp_path / "first", tiny_encoder)
+    (source / "videos" / "01.mp4").write_bytes((source / "videos" / "02.mp4").read_bytes())
+    second = make(source, tmp_path / "second", tiny_encoder)  # another cache, with the changed video
+    (source / "videos" / "01.mp4").write_bytes((source / "videos" / "03.mp4").read_bytes())
+    make(source, second, tiny_encoder)  # which then changed again
+    merged = tmp_path / "merged"
+    merge([first, second], merged)
+    assert rows_of(merged) == rows_of(second)
+    before = contents(merged)
+    assert merge([first, second], merged).rows == 0
+    assert contents(merged) == before
+
+
 def test_what_cannot_be_merged_is_said(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:
     part = make(source, tmp_path / "part", tiny_encoder)
     with pytest.raises(InputError, match="into itself"):

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pyarrow.fs import FileSystem
 
 from hero_core.mirror import Mirror, Place
 from hero_core.stores import Store
@@ -15,17 +14,15 @@ from pipeline.pairs import build_pairs
 from pipeline.plan import plan
 from pipeline.sources import open_source
 from tests.pipeline.conftest import EXTRACT, make_source
-from tests.s3 import BUCKET, Failing, s3_server
+from tests.s3 import Failing, s3_server
 
 CONFIG: ExtractConfig = EXTRACT.model_copy(update={"clips_per_shard": 2, "motions_per_shard": 4})
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[tuple[str, Failing]]:
-    with s3_server() as (url, failing):
-        files, _ = FileSystem.from_uri(f"{url}&allow_bucket_creation=true")
-        files.create_dir(BUCKET)
-        yield url, failing
+    with s3_server() as served:
+        yield served
 
 
 @pytest.fixture
