@@ -6,6 +6,7 @@ Ten steps with guidance, five residual layers with guidance, then the decoder; r
 """
 
 import argparse
+import copy
 import json
 import statistics
 from functools import partial
@@ -15,13 +16,16 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks.train import environment_of, seconds_of
+from benchmarks.plain_loop import with_plain_convolutions
+from benchmarks.train import environment_of, flops_per_second, seconds_of
 from benchmarks.vimo_like import DEVIATION_TOKENS, FEATURE_DIM, MEAN_TOKENS, SAMPLED_FRAMES
 from hero_core.models.base import VideoFeatures
 from hero_core.models.generators.hero.hero import Hero
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
+from hero_core.models.sampling import uniform_from
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 from hero_core.records import FeatureRecord
@@ -48,10 +52,15 @@ def main() -> None:
     torch.set_float32_matmul_precision("high" if options.precision == "tf32" else "highest")
     device = torch.device(options.device)
     generator = paper_sized().to(device).eval()
+    rate = flops_per_second(device)
+    flops = {batch: reaction_flops(generator, batch) for batch in BATCHES}
     seconds = {batch: reaction_seconds(generator, batch, device, options.times) for batch in BATCHES}
     protocol = protocol_seconds(generator, device)
     results: dict[str, Any] = {
         "environment": {**environment_of(device), "precision": options.precision},
+        "matrix_product_gflops_per_second": round(rate / 1e9, 1),
+        "gflop_by_batch": {str(batch): round(value / 1e9, 1) for batch, value in flops.items()},
+        "floor_seconds_by_batch": {str(batch): round(value / rate, 5) for batch, value in flops.items()},
         "seconds_by_batch": {str(batch): round(value, 5) for batch, value in seconds.items()},
         "seconds_of_20_repeats_on_700_clips": round(protocol, 1),  # from one repeat
     }
@@ -75,15 +84,36 @@ def paper_sized() -> Hero:
 
 def reaction_seconds(generator: Hero, batch: int, device: torch.device, times: int) -> float:
     """Median time of reactions to a batch of videos."""
-    rng = torch.Generator().manual_seed(0)
-    frames = torch.randn(batch, SAMPLED_FRAMES, FEATURE_DIM, generator=rng)
-    lengths = torch.tensor([MEAN_TOKENS * FRAMES_PER_TOKEN]) if batch == 1 else lengths_of(batch, rng)
-    shown = torch.linspace(0, 1, SAMPLED_FRAMES) * int(lengths.max()) / FPS
-    condition = VideoFeatures(frames, frames.mean(dim=1), shown.expand(batch, -1)).to(device)
+    condition, lengths, rng = asked_for(batch)
+    condition = condition.to(device)
     generate = [
         seconds_of(lambda: generator.generate(condition, lengths, rng), device) for _ in range(times + 2)
     ]
     return statistics.median(generate[2:])
+
+
+def reaction_flops(generator: Hero, batch: int) -> int:
+    """Operations in the matrix products of these reactions, on valid tokens only."""
+    condition, lengths, rng = asked_for(batch)
+    tokens, uniform = lengths // FRAMES_PER_TOKEN, uniform_from(rng, torch.device("cpu"))
+    ours = copy.deepcopy(generator).cpu()
+    assert ours.residual is not None
+    # the counter does not know the products that our convolutions are made of
+    decoder = with_plain_convolutions(ours.tokenizer).network.decoder.model
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        base = ours.masked.generate(condition, tokens, uniform, ours.sampling)
+        ours.residual.generate(base, condition, tokens, uniform, ours.sampling)
+        decoder(torch.zeros(1, ours.tokenizer.config.code_dim, int(tokens.sum())))
+    return int(counter.get_total_flops())
+
+
+def asked_for(batch: int) -> tuple[VideoFeatures, Tensor, torch.Generator]:
+    """Videos, the lengths of the reactions to them in frames, and what decides the rest."""
+    rng = torch.Generator().manual_seed(0)
+    frames = torch.randn(batch, SAMPLED_FRAMES, FEATURE_DIM, generator=rng)
+    lengths = torch.tensor([MEAN_TOKENS * FRAMES_PER_TOKEN]) if batch == 1 else lengths_of(batch, rng)
+    shown = torch.linspace(0, 1, SAMPLED_FRAMES) * int(lengths.max()) / FPS
+    return VideoFeatures(frames, frames.mean(dim=1), shown.expand(batch, -1)), lengths, rng
 
 
 def protocol_seconds(generator: Hero, device: torch.device) -> float:

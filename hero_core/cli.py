@@ -3,7 +3,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Annotated
 
 import typer
@@ -18,6 +18,11 @@ from hero_core.models.checkpoint import library_versions
 from hero_core.progress import Pace
 from hero_core.progress import Progress as Report
 
+try:
+    import resource
+except ImportError:  # not on every system
+    resource = None  # type: ignore[assignment]
+
 EXIT_ERROR = 2
 EXIT_QUARANTINED = 3
 PLAIN_LINE_SECONDS = 5.0
@@ -29,11 +34,20 @@ error_console = Console(stderr=True)
 
 def run(app: typer.Typer) -> None:
     """Run a command; a :class:`HeroError` is one line on stderr and exit status 2, never a traceback."""
+    _allow_many_files()
     try:
         app()
     except HeroError as error:
         error_console.print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True, highlight=False)
         sys.exit(EXIT_ERROR)
+
+
+def _allow_many_files() -> None:
+    """Every shard that is mapped keeps a file open, and the usual limit is soon reached; take all there is."""
+    if resource is not None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with suppress(ValueError, OSError):  # where "unlimited" is more than the system takes
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _show_version(asked: bool) -> None:

@@ -27,6 +27,25 @@ def test_an_error_is_one_line_and_status_2(
     assert capsys.readouterr().err == "error: data/x.mp4: [broken] file; extract it again\n"
 
 
+def test_a_command_may_open_as_many_files_as_the_system_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr("sys.argv", ["prog"])
+    app, seen = typer.Typer(), []
+
+    @app.command()
+    def look() -> None:
+        seen.append(resource.getrlimit(resource.RLIMIT_NOFILE))
+
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 512), hard))
+        with pytest.raises(SystemExit):
+            run(app)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert seen == [(hard, hard)]
+
+
 def test_logs_get_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("extract") as report:
         for done in range(1, 101):
