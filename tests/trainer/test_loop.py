@@ -235,8 +235,9 @@ def test_the_note_names_a_loss_from_the_first_step_on(tmp_path):
     assert not any("nan" in note for note in notes)
 
 
-def test_validation_is_a_weighted_mean_over_draws_that_never_change(tmp_path):
-    part = fit(tmp_path)[1].eval()
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_validation_is_a_weighted_mean_over_draws_that_never_change_in_float32(tmp_path, precision):
+    part = fit(tmp_path, SETTINGS.model_copy(update={"precision": precision}))[1].eval()
     rng = torch.Generator().manual_seed(0)
     sums = 0.0
     for weight, batch in Points().validation():
