@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, RandomSampler
 from hero_core.models.base import Batch, VideoFeatures
 from hero_core.models.generators.hero.masked import MaskedTransformer, MaskingDraws
 from hero_core.models.generators.hero.residual import LayerDraws, ResidualTransformer
-from hero_core.models.generators.hero.transformer import token_losses
+from hero_core.models.likelihood import token_losses
 from hero_core.models.padding import valid_mask
 from hero_core.models.tokenizers.rvq import ResidualBlocks, RvqConfig, RvqNetwork, RvqTokenizer
 from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM, whole_tokens

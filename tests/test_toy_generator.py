@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from typer.testing import CliRunner
 
 from hero_core.config import Config
-from hero_core.models.base import Batch, TrainingFacts, VideoFeatures, register
+from hero_core.models.base import Batch, Reactions, TrainingFacts, VideoFeatures, register
 from hero_core.models.normalisation import Normalisation
 from hero_core.models.padding import valid_mask, zero_past
 from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
@@ -71,6 +71,8 @@ class Toy(nn.Module):
     settings: ClassVar[type[Config]] = Config
     sampling_settings: ClassVar[type[Config]] = Config
     max_length: ClassVar[int] = MAX_FRAMES
+    chooses_length: ClassVar[bool] = False
+    stops_by_itself: ClassVar[bool] = False
 
     def __init__(self, parts: Mapping[str, Any], sampling: Config) -> None:
         super().__init__()
@@ -79,10 +81,10 @@ class Toy(nn.Module):
         self.feature_dim = self.regressor.config.feature_dim
 
     @torch.no_grad()
-    def generate(self, condition: VideoFeatures, lengths: Tensor, rng: torch.Generator) -> Tensor:
+    def generate(self, condition: VideoFeatures, lengths: Tensor, rng: torch.Generator) -> Reactions:
         poses = self.regressor.layer(condition.global_feature)[:, None]  # (b, 1, 263)
         motion = self.regressor.normalisation.inverse(poses).repeat(1, int(lengths.max()), 1)
-        return zero_past(motion, lengths)
+        return Reactions(zero_past(motion, lengths), lengths)
 
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> None:
         return None

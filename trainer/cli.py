@@ -233,7 +233,7 @@ def _names(word: str, request: Request) -> tuple[str, ...]:
     if word not in (ALL, *config.names):
         raise ConfigError(f"{config.generator} has no part {word}; it has {', '.join(config.names)}")
     names = config.names if word == ALL else (word,)
-    if request.finetune and not any(part_class(config, name).trained_on == "windows" for name in names):
+    if request.finetune and not any(part_class(config, name).trained_on != "pairs" for name in names):
         raise ConfigError(f"--finetune starts a tokenizer from another one, and {word} is none")
     return names
 

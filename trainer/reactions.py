@@ -7,9 +7,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hero_core.models.base import Generator, VideoFeatures
+from hero_core.models.base import Generator, Reactions, VideoFeatures
 from hero_core.models.evaluator import MotionEvaluator
 from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
+from hero_core.motion.humanml3d import ROOT_XZ_VELOCITY, ROOT_YAW_VELOCITY, VELOCITIES
 from hero_core.records import FeatureRecord
 
 Motion = NDArray[np.float32]  # (n, 263) HumanML3D units
@@ -23,19 +24,23 @@ def react(
     rng: torch.Generator,
     batch_size: int,
     device: torch.device,
+    own_lengths: bool = False,
 ) -> list[Motion]:
-    """One reaction of each length to each video; clips of about one length share a batch, so little is padded."""
+    """One reaction to each video, of the lengths given or, with ``own_lengths``, of those that the generator chooses.
+
+    Clips of about one length share a batch, so little is padded.
+    """
     order = np.argsort(lengths, kind="stable").tolist()
     motions: list[Motion] = []
-    begun: tuple[Tensor, Tensor] | None = None
+    begun: Reactions | None = None
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         condition = VideoFeatures.of([videos[row] for row in rows]).to(device)
         frames = torch.tensor([lengths[row] for row in rows])
-        made = generator.generate(condition, frames, rng)
+        made = generator.generate(condition, None if own_lengths else frames, rng)
         if begun:  # a batch later, so that a GPU has work while the next batch is prepared
             motions += cut(*begun)
-        begun = made, frames
+        begun = made
     motions += cut(*begun) if begun else []
     return [motions[place] for place in np.argsort(order).tolist()]
 
@@ -80,6 +85,14 @@ def cut(motions: Tensor, lengths: Tensor) -> list[Motion]:
     """``(b, n, 263)`` as arrays, each of its own length."""
     arrays = motions.float().cpu().numpy()
     return [array[:length] for array, length in zip(arrays, lengths.tolist(), strict=True)]
+
+
+def cut_or_hold(motion: Motion, length: int) -> Motion:
+    """The first ``length`` frames of ``(n, 263)``; what is missing is the last pose, at rest."""
+    held = np.repeat(motion[-1:], max(length - len(motion), 0), axis=0)
+    for velocity in (ROOT_YAW_VELOCITY, ROOT_XZ_VELOCITY, VELOCITIES):
+        held[:, velocity] = 0
+    return np.concatenate([motion[:length], held])
 
 
 def torch_rng(entropy: Sequence[int]) -> torch.Generator:

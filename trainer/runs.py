@@ -84,7 +84,7 @@ def check(name: str, request: Request, before: Sequence[str]) -> None:
     PartFolder(request.out, name).prepare(request.resume)
     cls = part_class(request.config, name)
     batches_of(name, cls.trained_on, request.data, request.config, ranks=request.ranks)
-    if request.finetune is not None and cls.trained_on == "windows":
+    if request.finetune is not None and cls.trained_on != "pairs":
         _start(request.finetune, name)
     if cls.encoded_by not in before:
         _encoder(name, request)
@@ -294,7 +294,7 @@ def _initial_weights(name: str, request: Request) -> tuple[dict[str, str] | None
     """
     cls, folder = part_class(request.config, name), PartFolder(request.out, name)
     recorded = folder.description().get(INITIAL_WEIGHTS)
-    if request.finetune is not None and cls.trained_on == "windows":
+    if request.finetune is not None and cls.trained_on != "pairs":
         path = _start(request.finetune, name)
     elif recorded is None:
         return None, None
@@ -389,7 +389,7 @@ def _scored(request: Request) -> Samples:
 
 def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
     """Refuse to choose by reactions where they cannot be generated, or not be scored."""
-    if name == EVALUATOR or part_class(request.config, name).trained_on == "windows":
+    if name == EVALUATOR or part_class(request.config, name).trained_on != "pairs":
         raise ConfigError(f"{name}.training.select_by: {name} makes no reactions; only loss can choose it")
     samples = _scored(request)
     if not known_answers(samples) and len({row.pair.clip_key for row in samples.rows}) < LEAST_CLIPS:

@@ -49,7 +49,7 @@ class Attention(nn.Module):
         keys, values = map(self._split, both.chunk(2, dim=-1))
         return Memory(keys if when is None else when(keys), values)
 
-    def gather_own(self, inputs: Tensor, bias: Tensor) -> Tensor:
+    def gather_own(self, inputs: Tensor, bias: Tensor | None) -> Tensor:
         """:meth:`gather` of positions whose ``inputs`` are ``(b, n, 3 * d)``, from each other."""
         query, keys, values = inputs.chunk(3, dim=-1)
         return self.gather(query, Memory(self._split(keys), self._split(values)), bias)

@@ -57,6 +57,18 @@ class VideoFeatures(NamedTuple):
         )
 
 
+class Reactions(NamedTuple):
+    """What a generator makes of videos.
+
+    Attributes:
+        motion: ``(b, n, 263)`` in HumanML3D units; n the longest length.
+        lengths: ``(b,)`` int64, valid frames of each, whole tokens.
+    """
+
+    motion: Tensor
+    lengths: Tensor
+
+
 @dataclass(frozen=True)
 class Batch:
     """What a part learns from, batch first.
@@ -68,8 +80,8 @@ class Batch:
         frames: the motions ``(b, n, 263)`` in HumanML3D units, zero past each length; None where ``encoded`` stands
             for them.
         condition: the videos; None for a part that is trained on motions alone.
-        encoded: what the part named by ``encoded_by`` makes of the motions, e.g. tokens ``(b, m, q)``, of any values
-            past each length; None for a part that is trained on the motions themselves.
+        encoded: what the part named by ``encoded_by`` makes of the motions, ``(b, m, q)``: tokens, of any values past
+            each length, or with m 1 one row for each motion; None for a part that is trained on the motions themselves.
         most_tokens: no fewer than the motions have together, where that is to be known without asking the device; of a
             batch that several processes share, than those in one's share have.
         ranks: the processes that compute this batch together, each its share of the rows.
@@ -134,14 +146,36 @@ class TrainingFacts:
     synchronous: bool = False
 
 
+TrainedOn = Literal["windows", "motions", "pairs"]
+
+
+class Encoder(Protocol):
+    """A part whose codes later parts learn from instead of the motions.
+
+    Attributes:
+        frames_per_code: how many frames each row of codes stands for; None where one stands for the whole motion.
+        reach_frames: how far after its first frame a row sees; of a whole motion's it does not matter.
+    """
+
+    @property
+    def frames_per_code(self) -> int | None: ...
+
+    @property
+    def reach_frames(self) -> int: ...
+
+    def encode(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        """Codes ``(b, m, q)`` of motions ``(b, n, 263)`` in HumanML3D units with ``lengths`` ``(b,)`` valid frames."""
+        ...
+
+
 class Part(Network, Protocol):
     """A network of a generator that is trained by itself: an ``nn.Module`` with the following.
 
     Attributes:
-        trained_on: ``windows`` of motions alone; ``pairs``, whole motions with their videos. A part of windows can be
-            fine-tuned: it normalises motions by its ``normalisation``, and its settings name in ``of_weights`` those
-            that weights are bound to.
-        encoded_by: name of the earlier part whose ``encode(motion, lengths)`` makes ``Batch.encoded``, or None.
+        trained_on: ``windows`` of motions alone; ``motions``, whole ones alone; ``pairs``, whole motions with their
+            videos. A part of motions alone can be fine-tuned: it normalises them by its ``normalisation``, and its
+            settings name in ``of_weights`` those that weights are bound to.
+        encoded_by: name of the earlier part, an :class:`Encoder`, which makes ``Batch.encoded``, or None.
         metric: the loss that marks the best checkpoint by its lowest value on the validation pairs.
         validation_draws: how often each validation pair is scored, with other random draws.
         blocks: the classes of modules that most of the time goes into, worth compiling.
@@ -149,7 +183,7 @@ class Part(Network, Protocol):
             the batch: then a GPU can play it back.
     """
 
-    trained_on: ClassVar[Literal["windows", "pairs"]]
+    trained_on: ClassVar[TrainedOn]
     encoded_by: ClassVar[str | None]
     metric: ClassVar[str]
     validation_draws: ClassVar[int]
@@ -185,12 +219,15 @@ class Generator(Protocol):
         sampling: its own.
         feature_dim: of the video features it was trained on.
         max_length: frames of the longest reaction.
+        chooses_length: whether it can decide by itself how long a reaction is.
+        stops_by_itself: whether it does unless told otherwise, as autoregressive ones do.
     """
 
     kind: ClassVar[str]
     parts: ClassVar[Mapping[str, type[Any]]]
     settings: ClassVar[type[Config]]
     sampling_settings: ClassVar[type[Config]]
+    stops_by_itself: ClassVar[bool]
     sampling: Any
 
     def __init__(self, parts: Mapping[str, Any], sampling: Any) -> None: ...
@@ -201,13 +238,19 @@ class Generator(Protocol):
     @property
     def max_length(self) -> int: ...
 
-    def generate(self, condition: VideoFeatures, lengths: Tensor, rng: torch.Generator) -> Tensor:
-        """Reactions ``(b, n, 263)`` in HumanML3D units to videos, of ``lengths`` ``(b,)`` frames, zero behind them.
+    @property
+    def chooses_length(self) -> bool: ...
 
-        A CPU ``rng`` gives the same draws on every device.
+    def generate(self, condition: VideoFeatures, lengths: Tensor | None, rng: torch.Generator) -> Reactions:
+        """Reactions to videos, zero past their lengths.
+
+        Args:
+            condition: features of ``b`` clips.
+            lengths: ``(b,)`` int64 frames, rounded down to whole tokens; None for those that the generator chooses.
+            rng: decides everything that is random; on the CPU it gives the same draws on every device.
 
         Raises:
-            InputError: a length that cannot be generated.
+            InputError: a length that cannot be generated, or none where the generator chooses none.
         """
         ...
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from hero_core.errors import WeightsError
 from hero_core.models.checkpoint import shorten
-from hero_core.models.generators.hero.transformer import sinusoidal_positions
+from hero_core.models.positions import sinusoidal_positions
 from hero_core.models.weights import load_weights_file
 
 RVQ_KEYS = ("vq_model", "net")

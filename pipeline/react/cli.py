@@ -9,7 +9,7 @@ from hero_core.cli import VersionOption, console, run
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
 from hero_core.motion.format import FPS
-from pipeline.react.reactor import react
+from pipeline.react.reactor import Length, react
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -24,7 +24,10 @@ def react_command(
     video: Annotated[Path, typer.Argument(help="What to react to.")],
     run_folder: Annotated[Path, typer.Option("--run", help="Run folder of hero-train.")],
     out: Annotated[Path, typer.Option(help="Folder for the .npz, .bvh and .mp4.")] = Path(),
-    length: Annotated[int | None, typer.Option(help="Frames at 20 fps, 4 to 200. Default 88.")] = None,
+    length: Annotated[
+        str | None,
+        typer.Option(help="Frames at 20 fps, 4 to 200; auto: the generator decides. Default 88, or auto."),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Length in seconds instead of frames.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another reaction.")] = 0,
     weights: Annotated[
@@ -63,11 +66,17 @@ def _say(done: int, total: int, note: str = "") -> None:
         console.print(f"{note} ...", highlight=False, markup=False)
 
 
-def _length_frames(length: int | None, seconds: float | None) -> int | None:
-    if seconds is None:
-        return length
-    if length is not None:
-        raise ConfigError("--length and --seconds both set the length; give one of them")
-    if not 0 < seconds < 1e6:
-        raise ConfigError(f"--seconds {seconds}: a reaction lasts 0.2 to 10 seconds")
-    return int(seconds * FPS + 1e-6)
+def _length_frames(length: str | None, seconds: float | None) -> Length:
+    if seconds is not None:
+        if length is not None:
+            raise ConfigError("--length and --seconds both set the length; give one of them")
+        if not 0 < seconds < 1e6:
+            raise ConfigError(f"--seconds {seconds}: a reaction lasts 0.2 to 10 seconds")
+        return int(seconds * FPS + 1e-6)
+    if length is None:
+        return None
+    if length == "auto":
+        return "auto"
+    if not length.isdecimal():
+        raise ConfigError(f"--length {length}: neither a number of frames nor auto")
+    return int(length)

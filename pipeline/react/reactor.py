@@ -2,20 +2,25 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from hero_core.errors import InputError, WeightsError
 from hero_core.models.base import VideoFeatures
 from hero_core.models.checkpoint import library_versions
-from hero_core.motion.format import FPS, FRAMES_PER_TOKEN, whole_tokens
+from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.progress import Progress, silent
 from hero_core.runs import load_run
 from hero_core.storage import sha256_of_file
 from pipeline.react.encoder import load_run_encoder
 from pipeline.react.film import Reaction, ReactionFiles, write_reaction
+
+Length: TypeAlias = int | Literal["auto"] | None
+"""Of a reaction: frames, what the generator chooses, or the default."""
 
 DEFAULT_LENGTH_FRAMES = 88
 """Of a reaction whose length nobody chose, as in the official release; a generator's longest, where that is less."""
@@ -59,17 +64,18 @@ class Reactor:
         self.device = self.encoder.encoder.device
         self.generator = self.run.generator.to(self.device)
 
-    def react(self, video: str | Path, length_frames: int | None = None, seed: int = 0) -> Reaction:
+    def react(self, video: str | Path, length_frames: Length = None, seed: int = 0) -> Reaction:
         """Generate a reaction.
 
         Args:
             video: any video file.
-            length_frames: at 20 fps, rounded down to whole tokens; by default 88, or the generator's longest.
+            length_frames: at 20 fps, rounded down to whole tokens; ``auto`` lets the generator choose; by default that
+                where it stops by itself, else 88, or the generator's longest.
             seed: another seed, another reaction.
 
         Raises:
             DecodeError: the video cannot be read.
-            InputError: an impossible length.
+            InputError: an impossible length, or ``auto`` where the generator chooses none.
         """
         video = Path(video)
         length = self._length(length_frames)
@@ -77,8 +83,9 @@ class Reactor:
         condition = VideoFeatures.of([features]).to(self.device)
         rng = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
         with torch.no_grad():
-            motion = self.generator.generate(condition, torch.tensor([length], device=self.device), rng)
-        vectors = np.asarray(motion[0, :length].float().cpu().numpy(), np.float32)  # (n, 263)
+            made = self.generator.generate(condition, length, rng)
+        frames = int(made.lengths[0])
+        vectors = np.asarray(made.motion[0, :frames].float().cpu().numpy(), np.float32)  # (n, 263)
         encoder = self.encoder.encoder
         statement = " ".join(filter(None, (self.run.data.get("statement"), encoder.statement)))
         warnings = (*clip.warnings, *self.encoder.warnings)
@@ -92,7 +99,7 @@ class Reactor:
             },
             "encoder": encoder.identity.name,
             "device": str(self.device),
-            "length_frames": length,
+            "length_frames": frames,
             "seed": seed,
             "sampling": self.generator.sampling.model_dump(mode="json"),
             "statement": statement,
@@ -101,23 +108,26 @@ class Reactor:
         }
         return Reaction(video, vectors, vectors_to_joints(vectors), clip, statement, provenance, warnings)
 
-    def _length(self, frames: int | None) -> int:
+    def _length(self, frames: Length) -> Tensor | None:
+        """As :meth:`Generator.generate` takes it, ``(1,)``."""
         longest: int = self.generator.max_length
+        if frames == "auto" or (frames is None and self.generator.stops_by_itself):
+            return None
         if frames is None:
-            return whole_tokens(min(DEFAULT_LENGTH_FRAMES, longest))
+            frames = min(DEFAULT_LENGTH_FRAMES, longest)
         if not FRAMES_PER_TOKEN <= frames <= longest:
             raise InputError(
                 f"a reaction of {frames} frames ({frames / FPS:.2f} s) cannot be generated: ask for "
                 f"{FRAMES_PER_TOKEN} to {longest} frames ({longest / FPS:g} s)"
             )
-        return whole_tokens(frames)
+        return torch.tensor([frames], device=self.device)
 
 
 def react(
     video: str | Path,
     run: str | Path,
     out: str | Path,
-    length_frames: int | None = None,
+    length_frames: Length = None,
     seed: int = 0,
     weights: str | Path | None = None,
     device: torch.device | str | None = None,

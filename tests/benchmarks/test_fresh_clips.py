@@ -22,6 +22,7 @@ from benchmarks.fresh_clips import (
 )
 from hero_core.errors import FingerprintError
 from hero_core.minivimo.judge import SHORTEST_FRAMES
+from hero_core.models.base import Reactions
 from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
 from hero_core.motion.humanml3d import joints_to_vectors
 from hero_core.records import FeatureRecord, Pair
@@ -75,7 +76,7 @@ class Perfect:
         for row, (frames, length) in enumerate(zip(condition.frames, lengths.tolist(), strict=True)):
             motion = self.motions[int((self.frames - frames).abs().sum(dim=(1, 2)).argmin())]
             made[row, :length] = torch.from_numpy(np.resize(motion, (length, MOTION_DIM)))
-        return made
+        return Reactions(made, lengths)
 
     def reconstruct(self, motion, lengths):
         return motion

@@ -68,7 +68,7 @@ def test_a_run_generates(run: Path) -> None:
     assert loaded.data == {"name": "toy"}
     frames = torch.randn(1, 4, 16)
     video = VideoFeatures(frames, frames.mean(dim=1), torch.arange(4)[None] / 4)
-    motion = load_generator(run).generate(video, torch.tensor([16]), torch.Generator())
+    motion = load_generator(run).generate(video, torch.tensor([16]), torch.Generator()).motion
     assert motion.shape == (1, 16, 263)
 
 

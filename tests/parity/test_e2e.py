@@ -51,7 +51,7 @@ def condition_of(arrays: dict[str, Tensor]) -> VideoFeatures:
 @pytest.fixture(scope="module")
 def motion(hero: Hero, arrays: dict[str, Tensor]) -> Tensor:
     lengths = arrays["token_lens"] * hero.tokenizer.unit_length
-    return hero.generate(condition_of(arrays), lengths, torch.Generator().manual_seed(0))
+    return hero.generate(condition_of(arrays), lengths, torch.Generator().manual_seed(0)).motion
 
 
 def test_tokens_are_the_official_ones(hero: Hero, arrays: dict[str, Tensor]) -> None:
@@ -88,7 +88,7 @@ def test_by_default_motions_end_with_zeros_and_do_not_feel_the_padding(
         hero.sampling.model_copy(update={"decode_padded": False}),
     )
     lengths = arrays["token_lens"] * hero.tokenizer.unit_length
-    motion = sound.generate(condition_of(arrays), lengths, torch.Generator().manual_seed(0))
+    motion = sound.generate(condition_of(arrays), lengths, torch.Generator().manual_seed(0)).motion
     for row, length in enumerate(lengths.tolist()):
         alone = hero.tokenizer.decode(
             arrays["all_ids"][row : row + 1, : length // hero.tokenizer.unit_length]

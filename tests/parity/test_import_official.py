@@ -91,7 +91,7 @@ def test_data_set_folder_becomes_a_run_that_generates(run: Path) -> None:
     assert isinstance(hero, Hero)
     frames = torch.randn(2, 16, hero.feature_dim)
     condition = VideoFeatures(frames, frames.mean(dim=1), torch.arange(16).expand(2, -1) / 4)
-    motion = hero.generate(condition, torch.tensor([20, 33]), torch.Generator().manual_seed(0))
+    motion = hero.generate(condition, torch.tensor([20, 33]), torch.Generator().manual_seed(0)).motion
     assert motion.shape == (2, 32, hero.tokenizer.config.motion_dim)
     assert bool(torch.isfinite(motion).all())
     assert len(load_evaluator(run)[0].embed(motion, torch.tensor([20, 32]))) == 2

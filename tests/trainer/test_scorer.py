@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from hero_core.models.base import VideoFeatures
+from hero_core.models.base import Reactions, VideoFeatures
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.motion.format import MOTION_DIM
 from hero_core.motion.humanml3d import joints_to_vectors
@@ -57,14 +57,14 @@ def samples(truths: bool = True) -> Any:
 def generator(shift: int, of: Any, scale: float = 1.0) -> Callable[[Any], Any]:
     """Reacts to each clip with the first motion of the clip ``shift`` places on, scaled; counts its reactions."""
 
-    def generate(condition: VideoFeatures, lengths: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    def generate(condition: VideoFeatures, lengths: torch.Tensor, rng: torch.Generator) -> Reactions:
         made.reactions += len(lengths)
         out = torch.zeros(len(lengths), int(lengths.max()), MOTION_DIM)
         for row, number in enumerate(condition.frames[:, 0, 0].long().tolist()):
             motion = torch.from_numpy(of[2 * ((number + shift) % CLIPS)].motion)
             held = torch.cat([motion, motion[-1:].expand(int(lengths.max()), -1)])
             out[row, : lengths[row]] = scale * held[: lengths[row]]
-        return out
+        return Reactions(out, lengths)
 
     made = SimpleNamespace(generate=generate, reactions=0)
     return lambda part: made

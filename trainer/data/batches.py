@@ -88,7 +88,9 @@ def batches_of(
     """
     if trained_on == "windows":
         return WindowBatches(name, data, config, device, streamed, ranks)
-    return PairBatches(name, data, config, device, codes, streamed, ranks)
+    if trained_on == "motions":
+        return CropBatches(name, data, config, device, None, streamed, ranks, videos=False)
+    return CropBatches(name, data, config, device, codes, streamed, ranks)
 
 
 class WindowBatches:
@@ -158,8 +160,8 @@ class WindowBatches:
                 yield length * len(motions), self._validation_source.batch(pieces, length)
 
 
-class PairBatches:
-    """Motions with their videos, cropped anew every epoch; validated on whole motions."""
+class CropBatches:
+    """Motions, with their videos or each once without, cropped anew every epoch; validated on whole motions."""
 
     def __init__(
         self,
@@ -170,35 +172,36 @@ class PairBatches:
         codes: CodesOf | None = None,
         streamed: bool | None = None,
         ranks: Ranks = ALONE,
+        videos: bool = True,
     ) -> None:
-        everything = [
-            data.train(config.selection).with_video(),
-            data.validation(config.selection).with_video(),
-        ]
+        both = data.train(config.selection), data.validation(config.selection)
+        everything = [each.with_video() if videos else each.unique_motions() for each in both]
         self._train, self._validation = (samples.long_enough() for samples in everything)
+        needed = "videos to {} {} with; it is trained on pairs of a video and a motion"
+        needed = needed if videos else f"motions of {FRAMES_PER_TOKEN} frames or more to {{}} {{}} with"
         for samples, what in ((self._train, "train"), (self._validation, "validate")):
-            _require(
-                samples,
-                f"{data.folder}: no videos to {what} {name} with; it is trained on pairs of a video and a motion",
-            )
+            _require(samples, f"{data.folder}: no {needed.format(what, name)}")
         training = config.section(name).training
         self._crops = Crops(_lengths(self._train).tolist(), config.seed)
         self._config, self._device, self._codes_of = config, device, codes
-        self._streamed, self._ranks = streamed, ranks
+        self._streamed, self._ranks, self._videos = streamed, ranks, videos
         self._batch_size = training.batch_size
         _require_even_shares(name, self._batch_size, len(self._crops), ranks)
         self.longest_frames = _longest(self._train, self._validation)
+        what = "pairs" if videos else "motions"
         self.counts = {
-            "training_pairs": len(self._train),
-            "training_pairs_skipped_shorter_than_token": len(everything[0]) - len(self._train),
-            "validation_pairs": len(self._validation),
-            "validation_pairs_skipped_shorter_than_token": len(everything[1]) - len(self._validation),
+            f"training_{what}": len(self._train),
+            f"training_{what}_skipped_shorter_than_token": len(everything[0]) - len(self._train),
+            f"validation_{what}": len(self._validation),
+            f"validation_{what}_skipped_shorter_than_token": len(everything[1]) - len(self._validation),
         }
 
     @cached_property
     def order(self) -> Order:
-        """Which pairs make up which batch."""
-        contents = Contents(motions=self._codes_of is None, videos=True)  # of the shards; codes stay on disk
+        """Which pairs or motions make up which batch."""
+        contents = Contents(
+            motions=self._codes_of is None, videos=self._videos
+        )  # of the shards; codes stay on disk
         if _streams(self._train, contents, self._device, self._config, self._streamed, self._ranks):
             return _streamed_order(self._crops, self._train, self._config, self._batch_size)
         return Order(self._config.seed, len(self._crops), self._batch_size)
@@ -206,7 +209,7 @@ class PairBatches:
     @cached_property
     def _contents(self) -> Contents:
         codes = self._codes_of() if self._codes_of else None
-        return Contents(motions=codes is None, videos=True, codes=codes)
+        return Contents(motions=codes is None, videos=self._videos, codes=codes)
 
     @cached_property
     def _source(self) -> Source:
@@ -226,7 +229,7 @@ class PairBatches:
         return _stream(self._source, self._crops, self.order, start_step, self._padded_frames, self._ranks)
 
     def validation(self) -> Iterator[tuple[int, Batch]]:
-        """Every pair once, in order, with its whole motion."""
+        """Every pair or motion once, in order, whole."""
         lengths = _lengths(self._validation)
         for motions in _groups(np.arange(len(lengths)), self._batch_size):
             pieces = whole_motions(motions, lengths[motions])

@@ -1,6 +1,6 @@
 """What the frozen tokenizer makes of the motions: every crop that can be taken from one, computed once and kept.
 
-    SET/codes/NAME-FINGERPRINT.npy    one row for every token of every crop
+    SET/codes/NAME-FINGERPRINT.npy    the rows of every crop: one for each token, or one in all
     SET/codes/NAME-FINGERPRINT.json   what it is of, and its SHA-256
 
 Where the training set cannot be written to, they lie in the run folder. A crop gets the tokens that it has padded to
@@ -19,7 +19,8 @@ import torch
 from numpy.typing import NDArray
 
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM, whole_tokens
+from hero_core.models.base import Encoder
+from hero_core.motion.format import MAX_FRAMES, MOTION_DIM, whole_tokens
 from hero_core.progress import Progress, silent
 from hero_core.storage import atomic_path, read_json, sha256_of_file, sha256_of_json, write_json
 from hero_core.training_set import Samples, Selection, TrainingSet
@@ -83,13 +84,13 @@ class Codes:
     """The codes of all motions, in a memory map.
 
     Attributes:
-        values: ``(tokens, q)``, those of one crop behind those of another.
+        values: ``(rows, q)``, those of one crop behind those of another.
     """
 
-    def __init__(self, values: NDArray[Any], motions: Samples) -> None:
-        """Take the file's content, and the motions that it was made of."""
+    def __init__(self, values: NDArray[Any], motions: Samples, frames_per_code: int | None) -> None:
+        """Take the file's content, the motions that it was made of, and what a row stands for."""
         self.values = values
-        self._layout = _Layout.of(motions)
+        self._layout = _Layout.of(motions, frames_per_code)
         self._number = {row.pair.motion_key: number for number, row in enumerate(motions.rows)}
 
     def numbers(self, samples: Samples) -> Indices:
@@ -100,26 +101,29 @@ class Codes:
         """Where in :attr:`values` the codes of crops begin, ``(b,)``; ``pieces.motions`` are such numbers."""
         return self._layout.first_rows(pieces)
 
+    def rows_in(self, frames: int) -> int:
+        """How many rows of :attr:`values` a crop of so many frames has."""
+        return int(_rows_in(frames, self._layout.frames_per_code))
+
 
 def codes_of(
-    place: CodesPlace, pairs: Samples, encoder: Any, device: torch.device, report: Progress = silent
+    place: CodesPlace, pairs: Samples, encoder: Encoder, device: torch.device, report: Progress = silent
 ) -> Codes:
     """The codes at ``place``, which are made first if they are not there or are damaged.
 
     Args:
         place: see there.
         pairs: all that training reads; their motions are encoded.
-        encoder: a part with ``encode(motion, lengths)`` and ``reach_frames``, how far after its first frame a token
-            sees; in evaluation mode and on ``device``.
+        encoder: what makes them, in evaluation mode and on ``device``.
         device: where to compute.
-        report: told how many tokens are done.
+        report: told how many rows are done.
     """
     motions = pairs.with_video().unique_motions().long_enough()
     if not place.valid():
         place.path.parent.mkdir(parents=True, exist_ok=True)
         _write(place.path, motions, encoder, device, report)
         place.describe()
-    return Codes(np.load(place.path, mmap_mode="r", allow_pickle=False), motions)
+    return Codes(np.load(place.path, mmap_mode="r", allow_pickle=False), motions, encoder.frames_per_code)
 
 
 @dataclass(frozen=True)
@@ -127,24 +131,25 @@ class _Layout:
     """Crops by motion, of a motion first the usual length, then the shorter one, each by start."""
 
     lengths: Indices
-    firsts: Indices  # of each motion, in tokens
-    tokens: int
+    firsts: Indices  # row of each motion
+    rows: int
+    frames_per_code: int | None
 
     @classmethod
-    def of(cls, motions: Samples) -> "_Layout":
+    def of(cls, motions: Samples, frames_per_code: int | None) -> "_Layout":
         lengths = np.array([row.pair.length for row in motions.rows], np.int64)
         usual, shorter = CropLengths.of(lengths)
-        tokens = (lengths - usual + 1) * usual + np.where(
-            shorter < usual, (lengths - shorter + 1) * shorter, 0
-        )
-        ends = np.cumsum(tokens // FRAMES_PER_TOKEN)
-        return cls(lengths, np.concatenate([[0], ends[:-1]]), int(ends[-1]))
+        rows = (lengths - usual + 1) * _rows_in(usual, frames_per_code)
+        rows += np.where(shorter < usual, (lengths - shorter + 1) * _rows_in(shorter, frames_per_code), 0)
+        ends = np.cumsum(rows)
+        return cls(lengths, np.concatenate([[0], ends[:-1]]), int(ends[-1]), frames_per_code)
 
     def first_rows(self, pieces: Pieces) -> Indices:
         lengths = self.lengths[pieces.motions]
         usual = CropLengths.of(lengths).usual
-        before = np.where(pieces.frames < usual, (lengths - usual + 1) * usual, 0)
-        within = (before + pieces.starts * pieces.frames) // FRAMES_PER_TOKEN
+        longer = (lengths - usual + 1) * _rows_in(usual, self.frames_per_code)
+        before = np.where(pieces.frames < usual, longer, 0)
+        within = before + pieces.starts * _rows_in(pieces.frames, self.frames_per_code)
         return np.asarray(self.firsts[pieces.motions] + within)
 
     def crops(self, motion: int) -> Iterator[slice]:
@@ -154,25 +159,31 @@ class _Layout:
             yield from (slice(start, start + frames) for start in range(self.lengths[motion] - frames + 1))
 
 
-def _write(path: Path, motions: Samples, encoder: Any, device: torch.device, report: Progress) -> None:
-    layout = _Layout.of(motions)
+def _rows_in(frames: Indices | int, frames_per_code: int | None) -> Indices:
+    """How many rows of codes crops of so many frames have."""
+    frames = np.asarray(frames, np.int64)
+    return np.ones_like(frames) if frames_per_code is None else frames // frames_per_code
+
+
+def _write(path: Path, motions: Samples, encoder: Encoder, device: torch.device, report: Progress) -> None:
+    layout = _Layout.of(motions, encoder.frames_per_code)
     with atomic_path(path) as temporary:
         batches = _encoded(layout, motions, encoder, device)
         first = next(batches)
-        header = np.lib.format.header_data_from_array_1_0(first) | {
-            "shape": (layout.tokens, *first.shape[1:])
-        }
+        header = np.lib.format.header_data_from_array_1_0(first) | {"shape": (layout.rows, *first.shape[1:])}
         done = 0
         with temporary.open("wb") as file:
             np.lib.format.write_array_header_1_0(file, header)
             for batch in chain([first], batches):
                 file.write(batch.tobytes())
                 done += len(batch)
-                report(done, layout.tokens, "codes")
+                report(done, layout.rows, "codes")
 
 
-def _encoded(layout: _Layout, motions: Samples, encoder: Any, device: torch.device) -> Iterator[NDArray[Any]]:
-    """The codes of some crops after another, ``(tokens, q)``; of the motions, one at a time is in memory."""
+def _encoded(
+    layout: _Layout, motions: Samples, encoder: Encoder, device: torch.device
+) -> Iterator[NDArray[Any]]:
+    """The codes of some crops after another, ``(rows, q)``; of the motions, one at a time is in memory."""
     crops = (
         sample.motion[crop]
         for motion, sample in enumerate(motions.in_passing(range(len(motions))))
@@ -184,9 +195,8 @@ def _encoded(layout: _Layout, motions: Samples, encoder: Any, device: torch.devi
         for row, crop in enumerate(some):
             frames[row, : len(crop)] = crop
         lengths = torch.tensor([len(crop) for crop in some], device=device)
-        encoded = encoder.encode(torch.from_numpy(frames).to(device), lengths)  # (crops, n / 4, q)
+        encoded = encoder.encode(torch.from_numpy(frames).to(device), lengths)  # (crops, m, q)
         values = encoded.cpu().numpy()
         values = values.astype(np.int16 if np.issubdtype(values.dtype, np.integer) else np.float32)
-        yield np.concatenate(
-            [each[: len(crop) // FRAMES_PER_TOKEN] for each, crop in zip(values, some, strict=True)]
-        )
+        rows = [int(_rows_in(len(crop), layout.frames_per_code)) for crop in some]
+        yield np.concatenate([each[:count] for each, count in zip(values, rows, strict=True)])

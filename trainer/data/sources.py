@@ -102,7 +102,7 @@ class Mapped:
         if self._contents.codes is not None and self._numbers is not None:
             firsts = self._contents.codes.first_rows(pieces._replace(motions=self._numbers[pieces.motions]))
             values = self._contents.codes.values
-            rows = firsts[:, None] + np.arange(padded_frames // FRAMES_PER_TOKEN)  # (b, m)
+            rows = firsts[:, None] + np.arange(self._contents.codes.rows_in(padded_frames))  # (b, m)
             encoded = _widened(torch.from_numpy(values[np.minimum(rows, len(values) - 1)]))  # (b, m, q)
         return Batch(
             keys=tuple(sample.pair.key for sample in samples),
@@ -217,7 +217,7 @@ class Resident:
             past = torch.arange(padded_frames, device=self._device) >= lengths[:, None]  # (b, n)
             frames = frames.masked_fill(past[..., None], 0.0)
         if self._contents.codes is not None:
-            encoded = _widened(_runs(self._codes, rest.pop(0), padded_frames // FRAMES_PER_TOKEN))
+            encoded = _widened(_runs(self._codes, rest.pop(0), self._contents.codes.rows_in(padded_frames)))
         if self._contents.videos:
             chosen = VideoFeatures(*(each[rest[0]] for each in self._videos))
             condition = chosen._replace(times=(chosen.times - starts[:, None].double() / FPS).float())

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from hero_core.minivimo.judge import Verdict
 from hero_core.minivimo.questions import ONSET_TOLERANCE_SECONDS, QUESTIONS, is_judged
-from hero_core.motion.humanml3d import ROOT_XZ_VELOCITY, ROOT_YAW_VELOCITY, VELOCITIES
 from hero_core.records import FeatureRecord, Side, Truth
 from hero_core.training_set import Sample
 from trainer.eval.plausibility import PlausibilityCheck, right_answers
-from trainer.reactions import Motion
+from trainer.reactions import Motion, cut_or_hold
 
 Array = NDArray[np.float64]
 T = TypeVar("T")
@@ -243,14 +242,6 @@ class Baselines:
 
     def _standardised(self, videos: Sequence[FeatureRecord]) -> Array:
         return self.scaler(np.stack([video.global_feature for video in videos]).astype(np.float64))
-
-
-def cut_or_hold(motion: Motion, length: int) -> Motion:
-    """The first ``length`` frames of ``(n, 263)``; what is missing is the last pose, at rest."""
-    held = np.repeat(motion[-1:], max(length - len(motion), 0), axis=0)
-    for velocity in (ROOT_YAW_VELOCITY, ROOT_XZ_VELOCITY, VELOCITIES):
-        held[:, velocity] = 0
-    return np.concatenate([motion[:length], held])
 
 
 def _label(truth: Truth) -> Label:

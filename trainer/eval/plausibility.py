@@ -20,6 +20,7 @@ from hero_core.minivimo.questions import QUESTIONS, is_judged, rightness
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.records import Pair, Truth
 from trainer.eval.intervals import Share, share_of
+from trainer.reactions import Motion, cut_or_hold
 
 _ASKS = {kind.name: kind.asks for kind in INTERACTIONS}
 
@@ -124,8 +125,11 @@ class PlausibilityCheck:
         return [values[row] for row in self.rows]
 
     def judge(self, name: str, motions: Sequence[NDArray[np.float32]]) -> None:
-        """Judge one motion ``(n, 263)`` for every judged clip, in their order; call again with further ones."""
-        verdicts = [judge(vectors_to_joints(motion)) for motion in motions]
+        """Judge one motion ``(n, 263)`` for every judged clip, in their order; call again with further ones.
+
+        One too short to be judged is held at its end.
+        """
+        verdicts = [judge_motion(motion) for motion in motions]
         self.enter(name, right_answers(self.truths, verdicts))
         self._judged[name].verdicts.append(verdicts)
 
@@ -166,6 +170,11 @@ class PlausibilityCheck:
             shares=shares_of(self.right(name)[rows]),
             confusion={truth: _shares(counts) for truth, counts in sorted(confusion.items())},
         )
+
+
+def judge_motion(motion: Motion) -> Verdict:
+    """What a motion ``(n, 263)`` is; one too short for the judge is held at its end."""
+    return judge(vectors_to_joints(cut_or_hold(motion, max(len(motion), SHORTEST_FRAMES))))
 
 
 def right_answers(truths: Sequence[Truth], verdicts: Sequence[Verdict]) -> NDArray[np.float64]:

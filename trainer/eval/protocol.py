@@ -50,6 +50,8 @@ class EvaluationConfig(Config):
         repeats: how often everything is generated and measured.
         seed: of everything random.
         pairs: measure on ``all`` pairs, or on the ``first`` one of every clip.
+        lengths: of reactions: ``true``, those of the true motions; ``own``, what the generator chooses; ``auto``, its
+            own where it stops by itself, else the true ones.
         batch_size: clips generated at a time; with another size the clips get other random numbers.
         diversity_pairs: pairs drawn for Diversity; by default 300 if there are more clips than that, else 13.
         multimodality_clips: clips that get several reactions; the official first 3 batches of 32.
@@ -65,6 +67,7 @@ class EvaluationConfig(Config):
     repeats: int = Field(20, ge=1)
     seed: int = Field(10107, ge=0)
     pairs: Literal["all", "first"] = "all"
+    lengths: Literal["auto", "true", "own"] = "auto"
     batch_size: int = Field(32, ge=1)
     diversity_pairs: int | None = Field(None, ge=1)
     multimodality_clips: int = Field(96, ge=0)
@@ -135,7 +138,11 @@ class Repeat:
 
 
 class Evaluation:
-    """Generates and embeds under one protocol."""
+    """Generates and embeds under one protocol.
+
+    Attributes:
+        own_lengths: whether reactions have the lengths that the generator chooses.
+    """
 
     def __init__(
         self,
@@ -150,12 +157,14 @@ class Evaluation:
         self._samples = samples
         self._config = config
         self._device = device
+        by_itself = config.lengths == "auto" and generator.stops_by_itself
+        self.own_lengths = config.lengths == "own" or by_itself
         self._order = np.random.default_rng([config.seed]).permutation(len(samples))
         self._pieces = _pieces([len(sample.motion) for sample in samples], config)
 
     @property
     def lengths(self) -> list[int]:
-        """Frames of every true motion, as evaluated; a reaction gets the same."""
+        """Frames of every true motion, as evaluated; a reaction gets the same, unless it has its own."""
         frames: list[int] = self._pieces.frames.tolist()
         return frames
 
@@ -199,7 +208,8 @@ class Evaluation:
         """One reaction to each video, of the length of the pair in ``rows``; another ``number``, other draws."""
         lengths = self._pieces.frames[np.asarray(rows)].tolist()
         rng = torch_rng([self._config.seed, self._config.repeats, number])
-        return react(self._generator, videos, lengths, rng, self._config.batch_size, self._device)
+        size, device = self._config.batch_size, self._device
+        return react(self._generator, videos, lengths, rng, size, device, self.own_lengths)
 
     def _multimodality_rows(self, draws: np.random.Generator) -> Rows:
         order = self._order
@@ -215,17 +225,16 @@ class Evaluation:
 
     @torch.no_grad()
     def _react(self, rows: Rows, rng: torch.Generator) -> Embedded:
-        """One reaction to the video of each pair in ``rows``, of its length."""
+        """One reaction to the video of each pair in ``rows``, of its length unless the generator chooses that."""
         features = [self._samples[row].video for row in rows]
         condition = VideoFeatures.of(features, self._pieces.starts[rows].tolist()).to(self._device)
         lengths = torch.from_numpy(self._pieces.frames[rows]).to(self._device)
-        generated = self._generator.generate(condition, lengths, rng)  # (b, n, 263)
-        motions = cut(generated, lengths)
+        made = self._generator.generate(condition, None if self.own_lengths else lengths, rng)
+        motions = cut(*made)
         if not self._config.official.keep_tail:
             return self.embed(motions)
-        return Embedded(
-            motions, self._evaluator.embed(generated, lengths, zero_tail=False).float().cpu().numpy()
-        )
+        embedded = self._evaluator.embed(made.motion, made.lengths.to(self._device), zero_tail=False)
+        return Embedded(motions, embedded.float().cpu().numpy())
 
 
 def _pieces(lengths: Sequence[int], config: EvaluationConfig) -> Pieces:

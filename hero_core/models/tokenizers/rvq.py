@@ -130,6 +130,11 @@ class RvqTokenizer(nn.Module):
         return self.config.unit_length
 
     @property
+    def frames_per_code(self) -> int:
+        """See :class:`hero_core.models.base.Encoder`."""
+        return self.unit_length
+
+    @property
     def reach_frames(self) -> int:
         """How far after its first frame a token sees."""
         return self.config.reach_frames

@@ -12,7 +12,7 @@ import torch
 from hero_core.cache import Cache
 from hero_core.errors import FingerprintError, HeroError, InputError, WeightsError
 from hero_core.fingerprint import EncoderIdentity, sha256_of_tensors
-from hero_core.models.base import VideoFeatures
+from hero_core.models.base import Reactions, VideoFeatures
 from hero_core.models.checkpoint import save_network
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
@@ -153,7 +153,7 @@ def test_one_reactor_shows_its_generator_one_clip_after_another(reactor, video, 
 
     def generate(condition, lengths, rng):
         seen.append(condition)
-        return torch.zeros(1, int(lengths), 263)
+        return Reactions(torch.zeros(1, int(lengths), 263), lengths)
 
     monkeypatch.setattr(reactor.generator, "generate", generate)
     make_video(tmp_path / "another.mp4", 1)

@@ -13,13 +13,13 @@ from hero_core.errors import InputError
 from hero_core.models.base import Batch
 from hero_core.motion.format import MAX_FRAMES
 from hero_core.training_set import TrainingSet
-from trainer.data.batches import PairBatches, WindowBatches, batches_of
+from trainer.data.batches import CropBatches, WindowBatches, batches_of
 
 
 @pytest.fixture
 def pairs(data_folder, tiny_config):
     def make(*overrides):
-        return PairBatches("masked", TrainingSet(data_folder), tiny_config("seed=1", *overrides))
+        return CropBatches("masked", TrainingSet(data_folder), tiny_config("seed=1", *overrides))
 
     return make
 
@@ -51,6 +51,19 @@ def test_crops_are_pieces_of_the_motion_and_the_video_knows_when_they_start(pair
             assert not batch.motion[row, length:].any()
             starts.add(start)
     assert len(starts) > 3
+
+
+def test_whole_motions_come_without_videos_and_each_once(data_folder, tiny_config):
+    data = TrainingSet(data_folder)
+    found = batches_of("rvq", "motions", data, tiny_config("rvq.training.batch_size=2"))
+    batch = next(found.train(0))
+    assert batch.motion.shape == (2, MAX_FRAMES, 263)
+    assert batch.condition is None
+    motions = data.train().unique_motions().long_enough()
+    assert (
+        found.counts["training_motions"] == len(motions) == len({row.pair.motion_key for row in motions.rows})
+    )
+    assert sum(weight for weight, _ in found.validation()) == len(data.validation().unique_motions())
 
 
 def test_validation_takes_every_pair_once_and_whole(pairs, data_folder):

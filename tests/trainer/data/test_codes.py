@@ -17,6 +17,7 @@ CPU = torch.device("cpu")
 class Sums(nn.Module):
     """An encoder that counts the crops it is given; a token is the sum of its four frames' first values."""
 
+    frames_per_code = FRAMES_PER_TOKEN
     reach_frames = 7
 
     def __init__(self, offset=0):
@@ -29,6 +30,17 @@ class Sums(nn.Module):
         self.crops += len(motion)
         values = (100 * motion[..., :1]).long().unflatten(1, (-1, FRAMES_PER_TOKEN)).sum(dim=2)
         return torch.cat([values, values % 7], dim=-1) + self.offset  # (b, m, 2)
+
+
+class Means(nn.Module):
+    """An encoder with one row for the whole motion: the mean of its first value, and its length."""
+
+    frames_per_code = None
+    reach_frames = 0
+
+    def encode(self, motion, lengths):
+        means = motion[..., 0].sum(dim=1) / lengths
+        return torch.stack([means, lengths.float()], dim=-1)[:, None]  # (b, 1, 2)
 
 
 @pytest.fixture
@@ -60,6 +72,20 @@ def test_every_crop_that_can_be_drawn_has_the_codes_the_encoder_gives_it(data, t
             tokens = frames // FRAMES_PER_TOKEN
             expected = encoder.encode(padded, torch.tensor([frames]))[0, :tokens]
             assert found.values[first : first + tokens].tolist() == expected.tolist()
+
+
+def test_a_whole_motion_may_have_one_row(data, tmp_path):
+    samples = data.train().with_video().long_enough()
+    found = made(data, Means(), tmp_path)
+    crops = Crops([row.pair.length for row in samples.rows], seed=0)
+    everything = np.arange(len(samples))
+    for epoch in range(20):
+        pieces = crops.locate(Draw(epoch, everything))
+        firsts = found.first_rows(pieces._replace(motions=found.numbers(samples)))
+        for sample, start, frames, first in zip(samples, pieces.starts, pieces.frames, firsts, strict=True):
+            mean = sample.motion[start : start + frames, 0].mean()
+            assert found.values[first].tolist() == pytest.approx([mean, frames], rel=1e-5)
+    assert (found.rows_in(4), found.rows_in(MAX_FRAMES)) == (1, 1)
 
 
 def test_a_motion_of_one_token_has_crops_of_one_length(make_data, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from hero_core.errors import ShardError
 from hero_core.training_set import TrainingSet
 from tests.trainer.data.test_codes import Sums, made
-from trainer.data.batches import PairBatches, WindowBatches
+from trainer.data.batches import CropBatches, WindowBatches
 from trainer.data.draws import Pieces
 from trainer.data.sources import Contents, Mapped, Resident, Streaming, most_tokens, open_source
 
@@ -59,7 +59,7 @@ def test_both_ways_give_the_same_pairs(make_data, tmp_path, tiny_config, encoded
     data = TrainingSet(make_data(tmp_path / "data"))
     codes = (lambda: made(data, Sums(), tmp_path)) if encoded else None
     both = [
-        PairBatches("masked", data, tiny_config(f"reading={reading}"), CPU, codes)
+        CropBatches("masked", data, tiny_config(f"reading={reading}"), CPU, codes)
         for reading in ("resident", "mapped")
     ]
     for ours, theirs in islice(zip(*(batches.train(3) for batches in both), strict=True), 9):
@@ -89,7 +89,7 @@ def streaming(data, tiny_config, name, tmp_path, encoded=False, reading="streami
     config = tiny_config(f"reading={reading}", "shuffle_buffer=5", "rvq.training.batch_size=16")
     if name == "rvq":
         return WindowBatches(name, data, config)
-    return PairBatches(name, data, config, CPU, (lambda: made(data, Sums(), tmp_path)) if encoded else None)
+    return CropBatches(name, data, config, CPU, (lambda: made(data, Sums(), tmp_path)) if encoded else None)
 
 
 @pytest.mark.parametrize(("name", "encoded"), [("rvq", False), ("masked", False), ("masked", True)])
@@ -152,7 +152,7 @@ def test_what_fits_in_no_memory_is_streamed(make_data, tmp_path, tiny_config, mo
     far = data.with_shards_at("memory://nowhere")
     for free, expected in ((8 * size, Resident), (2 * size, Mapped), (size // 2, Streaming)):
         monkeypatch.setattr("trainer.data.sources._free_memory", lambda device, free=free: free)
-        assert type(PairBatches("masked", data, tiny_config())._source) is expected
+        assert type(CropBatches("masked", data, tiny_config())._source) is expected
         assert type(WindowBatches("rvq", data, tiny_config())._source) is expected
     assert type(WindowBatches("rvq", far, tiny_config())._source) is Streaming
     monkeypatch.setattr("trainer.data.sources._free_memory", lambda device: 2 * size)

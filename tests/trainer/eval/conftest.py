@@ -11,7 +11,7 @@ import torch
 
 from hero_core.config import Config
 from hero_core.fingerprint import EncoderIdentity, FeatureIdentity, sha256_of_tensors
-from hero_core.models.base import VideoFeatures
+from hero_core.models.base import Reactions, VideoFeatures
 from hero_core.models.checkpoint import save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero import Hero, MaskedTransformer, ResidualTransformer
@@ -195,8 +195,8 @@ def short() -> EvaluationConfig:
     )
 
 
-@pytest.fixture(scope="session")
-def result(run: Path, data: TrainingSet, short: EvaluationConfig) -> Result:
+@pytest.fixture(scope="package")
+def result(run: Path, data: TrainingSet, short: EvaluationConfig, _one_thread: None) -> Result:
     """Of the run on its own data."""
     generator = load_generator(run, sampling=short.sampling_overrides())
     samples = data.held_out("test")
@@ -218,18 +218,20 @@ class Echo:
     sampling_settings = EchoSampling
     feature_dim = FEATURE_DIM
     max_length = MAX_FRAMES
+    chooses_length = stops_by_itself = False
 
     def __init__(self, noise: float = 0.0) -> None:
         self.sampling = EchoSampling(noise=noise)
         self.times: list[torch.Tensor] = []
         self.batches: list[list[int]] = []
 
-    def generate(self, condition: VideoFeatures, lengths: torch.Tensor, rng: torch.Generator) -> torch.Tensor:
+    def generate(self, condition: VideoFeatures, lengths: torch.Tensor, rng: torch.Generator) -> Reactions:
         assert condition.frames.shape[0] == len(lengths)
         self.batches.append(lengths.tolist())
         self.times.append(condition.times)
         draw = self.sampling.noise * torch.rand(len(lengths), 1, 1, generator=rng)
-        return (condition.frames[:, 0, :1, None] + draw).expand(-1, int(lengths.max()), MOTION_DIM).clone()
+        motion = (condition.frames[:, 0, :1, None] + draw).expand(-1, int(lengths.max()), MOTION_DIM)
+        return Reactions(motion.clone(), lengths)
 
     def reconstruct(self, motion: torch.Tensor, lengths: torch.Tensor) -> None:
         return None

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from hero_core.errors import InputError
+from hero_core.models.base import Reactions
 from hero_core.runs import load_evaluator, load_generator
 from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import evaluate
@@ -99,7 +100,7 @@ def test_a_model_that_repeats_the_truth_has_no_distance_from_it(run_evaluation, 
             made = torch.zeros(len(lengths), 200, 263)
             for row, (motion, length) in enumerate(zip(motions, lengths, strict=True)):
                 made[row, :length] = torch.from_numpy(np.resize(motion, (int(length), 263)))
-            return made
+            return Reactions(made, lengths)
 
     first = samples.rows[0].pair.clip_key
     single = [sample for sample in samples if sample.pair.clip_key != first]  # one clip has two reactions
@@ -107,6 +108,26 @@ def test_a_model_that_repeats_the_truth_has_no_distance_from_it(run_evaluation, 
     assert result.groups["all"].metrics["fid"].mean == pytest.approx(0, abs=1e-6)
     assert result.plausibility.answers["generated"].shares == result.plausibility.answers["real"].shares
     assert result.plausibility.answers["other_clip"].shares["reaction"].share == 0
+
+
+def test_reactions_may_have_lengths_of_their_own(run_evaluation, short, echo):
+    told: list[bool] = []
+
+    class Brief(echo):
+        """Stops after two tokens, fewer frames than the judge takes, unless it is told how long."""
+
+        stops_by_itself = chooses_length = True
+
+        def generate(self, condition, lengths, rng):
+            told.append(lengths is not None)
+            own = torch.full((len(condition.frames),), 8)
+            return super().generate(condition, own if lengths is None else lengths, rng)
+
+    result = run_evaluation(short, Brief())
+    assert set(told) == {False}
+    assert result.plausibility.answers["generated"].reactions == short.repeats
+    run_evaluation(short.model_copy(update={"lengths": "true"}), Brief())
+    assert set(told) == {False, True}
 
 
 def test_what_the_model_was_not_made_for_is_refused(run_evaluation, short, echo):

@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from hero_core.config import Config
-from hero_core.errors import ConfigError, InputError
-from hero_core.models.base import VideoFeatures, register
+from hero_core.errors import ConfigError
+from hero_core.models.base import Reactions, VideoFeatures, register
 from hero_core.models.generators.hero.masked import MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
+from hero_core.models.lengths import whole_lengths
 from hero_core.models.recorder import Recordings, recordings_on
 from hero_core.models.sampling import generating, uniform_ahead
 from hero_core.models.tokenizers.rvq import RvqTokenizer
@@ -32,6 +33,8 @@ class Hero(nn.Module):
     }
     settings: ClassVar[type[Config]] = HeroSettings
     sampling_settings: ClassVar[type[Config]] = HeroSampling
+    chooses_length: ClassVar[bool] = False
+    stops_by_itself: ClassVar[bool] = False
 
     tokenizer: RvqTokenizer
     masked: MaskedTransformer
@@ -66,7 +69,7 @@ class Hero(nn.Module):
         transformers = (self.masked, self.residual) if self.residual else (self.masked,)
         return min(each.config.max_tokens for each in transformers) * self.tokenizer.unit_length
 
-    def generate(self, condition: VideoFeatures, lengths: Tensor, rng: torch.Generator) -> Tensor:
+    def generate(self, condition: VideoFeatures, lengths: Tensor | None, rng: torch.Generator) -> Reactions:
         """Reactions to videos.
 
         Args:
@@ -75,13 +78,13 @@ class Hero(nn.Module):
             rng: decides everything that is random; a CPU generator gives the same draws on every device.
 
         Returns:
-            ``(b, n, 263)`` in HumanML3D units, n the longest rounded length; zero past each rounded length unless
-            ``sampling.decode_padded``.
+            of the rounded lengths; zero past them unless ``sampling.decode_padded``.
 
         Raises:
-            InputError: not one length for each clip, or one shorter than a token or longer than ``max_length``.
+            InputError: see :func:`whole_lengths`.
         """
-        token_lengths = self._token_lengths(condition, lengths)
+        frames = whole_lengths(condition, lengths, self.max_length)
+        token_lengths = [each // self.tokenizer.unit_length for each in frames]
         device, size = condition.frames.device, max(token_lengths)
         recordings = self._recordings_on(device)
         room = size if recordings is None else self._room(size)
@@ -97,7 +100,7 @@ class Hero(nn.Module):
                 weights = tuple(tensor.data_ptr() for tensor in (*self.parameters(), *self.buffers()))
                 bound = self.sampling, torch.get_float32_matmul_precision(), weights
                 motion = recordings(self._react, inputs, bound)
-        return motion[:, : size * self.tokenizer.unit_length]
+        return Reactions(motion[:, : max(frames)], torch.tensor(frames))
 
     @torch.no_grad()
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:
@@ -149,17 +152,3 @@ class Hero(nn.Module):
         if self.sampling.decode_padded:
             return self.tokenizer.decode(tokens)
         return self.tokenizer.decode_each(tokens, token_lengths)
-
-    def _token_lengths(self, condition: VideoFeatures, lengths: Tensor) -> list[int]:
-        if lengths.shape != condition.frames.shape[:1] or not len(lengths):
-            raise InputError(
-                f"{len(condition.frames)} videos need as many lengths, found the shape {tuple(lengths.shape)}"
-            )
-        unit = self.tokenizer.unit_length
-        frames: list[int] = lengths.tolist()
-        for length in (min(frames), max(frames)):
-            if not unit <= length <= self.max_length:
-                raise InputError(
-                    f"a reaction of {length} frames cannot be generated: ask for {unit} to {self.max_length} frames"
-                )
-        return [each // unit for each in frames]

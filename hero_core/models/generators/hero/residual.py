@@ -24,8 +24,8 @@ from hero_core.models.generators.hero.transformer import (
     decided_frame_time,
     initialise,
     require_room,
-    token_losses,
 )
+from hero_core.models.likelihood import token_losses
 from hero_core.models.padding import valid_mask
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.sampling import (

@@ -1,6 +1,5 @@
 """What HERO's two transformers share: a decoder over motion tokens that watches a video (paper, section 3.3)."""
 
-import math
 from collections.abc import Callable, Mapping
 from itertools import zip_longest
 from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
@@ -17,8 +16,8 @@ from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.dropout import Dropout
 from hero_core.models.generators.hero.intention import InteractionIntention
 from hero_core.models.padding import Packing
+from hero_core.models.positions import sinusoidal_positions
 from hero_core.models.precision import product_dtype
-from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.rotary import Rotation
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 
@@ -255,13 +254,6 @@ class OutputHead(nn.Sequential):
         )
 
 
-def sinusoidal_positions(count: int, width: int) -> Tensor:
-    """Position codes ``(count, width)``: sines in the even columns, cosines in the odd ones."""
-    frequencies = torch.exp(torch.arange(0, width, 2) * (-math.log(10000.0) / width))  # (width / 2,)
-    angles = torch.arange(count)[:, None] * frequencies  # (count, width / 2)
-    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)  # (count, width)
-
-
 def token_times(count: int, device: torch.device) -> Tensor:
     """When the first ``count`` motion tokens are, ``(count,)``: the middles of their four frames, in seconds."""
     first = (FRAMES_PER_TOKEN - 1) / 2  # frames
@@ -287,24 +279,6 @@ def require_room(config: TransformerConfig, facts: TrainingFacts, section: str) 
             f"there are motions of {facts.longest_frames} frames, which need {section}.max_tokens of at least "
             f"{needed}, but it is {config.max_tokens}"
         )
-
-
-def token_losses(logits: Tensor, targets: Tensor, scored: Tensor, ranks: Ranks = ALONE) -> dict[str, Tensor]:
-    """Negative log-likelihood (Eq. 2) and accuracy, each a mean over the batch's ``scored`` positions.
-
-    Args:
-        logits: ``(b, n, classes)``; of several ranks, of this one's rows.
-        targets: ``(b, n)`` ids, of all rows.
-        scored: ``(b, n)`` bool, of all rows; without a single True both results are zero.
-        ranks: whose mean the results are.
-    """
-    count = scored.sum().clamp(min=1) / ranks.world
-    targets, scored = ranks.own(targets), ranks.own(scored)
-    ignored = -100
-    labels = targets.masked_fill(~scored, ignored)
-    summed = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), ignore_index=ignored, reduction="sum")
-    right = (logits.argmax(dim=-1) == targets) & scored
-    return {"total": summed / count, "accuracy": right.sum() / count}
 
 
 def initialise(model: nn.Module) -> None:

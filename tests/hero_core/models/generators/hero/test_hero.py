@@ -46,7 +46,7 @@ def video(batch: int) -> VideoFeatures:
 
 def generate(hero: Hero, lengths: list[int], seed: int = 0) -> torch.Tensor:
     rng = torch.Generator().manual_seed(seed)
-    return hero.generate(video(len(lengths)), torch.tensor(lengths), rng)
+    return hero.generate(video(len(lengths)), torch.tensor(lengths), rng).motion
 
 
 def test_lengths_are_rounded_down_and_the_rest_is_zero() -> None:
@@ -61,7 +61,7 @@ def test_generation_repeats_with_the_generator() -> None:
     hero: Generator = make_hero(HeroSampling(top_k_ratio=1.0))
     lengths = torch.tensor([24, 8])
     first, again, other = (
-        hero.generate(video(2), lengths, torch.Generator().manual_seed(seed)) for seed in (0, 0, 1)
+        hero.generate(video(2), lengths, torch.Generator().manual_seed(seed)).motion for seed in (0, 0, 1)
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -72,7 +72,7 @@ def test_a_motion_does_not_depend_on_the_padding_of_its_batch() -> None:
     together = generate(hero, [12, 40])
     alone = hero.generate(
         VideoFeatures(*(x[:1] for x in video(2))), torch.tensor([12]), torch.Generator().manual_seed(0)
-    )
+    ).motion
     torch.testing.assert_close(together[:1, :12], alone, atol=1e-5, rtol=1e-5)
 
 
@@ -195,7 +195,8 @@ def test_draws_are_made_one_after_another_whatever_the_room() -> None:
     """As by one call of the generator for every step of either transformer."""
     hero, rng, again = make_hero(), torch.Generator().manual_seed(3), torch.Generator().manual_seed(3)
     condition, lengths = video(2), torch.tensor([5, 3])
-    motion = hero.generate(condition, 4 * lengths, rng)
+    motion, made = hero.generate(condition, 4 * lengths + 3, rng)
+    assert made.tolist() == (4 * lengths).tolist()
     uniform = uniform_from(again, torch.device("cpu"))
     base = hero.masked.generate(condition, lengths, uniform, hero.sampling)
     tokens = hero.residual.generate(base, condition, lengths, uniform, hero.sampling)
@@ -210,7 +211,7 @@ def test_a_gpu_plays_back_the_reactions_it_would_have_given() -> None:
         expected = generate(make_hero(), lengths, seed)
         condition = VideoFeatures(*(x.cuda() for x in video(len(lengths))))
         rng = torch.Generator().manual_seed(seed)
-        found = hero.generate(condition, torch.tensor(lengths).cuda(), rng)
+        found = hero.generate(condition, torch.tensor(lengths).cuda(), rng).motion
         torch.testing.assert_close(found.cpu(), expected, atol=1e-3, rtol=1e-3)
 
 
@@ -220,7 +221,7 @@ def test_a_cpu_generator_gives_the_same_draws_on_a_gpu() -> None:
     on_cpu = generate(hero, [40, 12])
     hero.cuda()
     condition = VideoFeatures(*(x.cuda() for x in video(2)))
-    on_gpu = hero.generate(condition, torch.tensor([40, 12]).cuda(), torch.Generator().manual_seed(0))
+    on_gpu = hero.generate(condition, torch.tensor([40, 12]).cuda(), torch.Generator().manual_seed(0)).motion
     torch.testing.assert_close(on_gpu.cpu(), on_cpu, atol=1e-3, rtol=1e-3)
 
 

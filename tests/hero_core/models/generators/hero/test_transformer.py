@@ -14,8 +14,6 @@ from hero_core.models.generators.hero.transformer import (
     TransformerConfig,
     VideoDecoder,
     initialise,
-    sinusoidal_positions,
-    token_losses,
     token_times,
 )
 from hero_core.models.padding import Packing, valid_mask
@@ -142,13 +140,6 @@ def test_rotary_time_needs_an_even_width_per_head() -> None:
         TransformerConfig(**{**CONFIG.model_dump(), "latent_dim": 12, "frame_time": "rotary"})
 
 
-def test_positions_are_sines_and_cosines() -> None:
-    positions = sinusoidal_positions(7, 4)
-    assert positions[5].tolist() == pytest.approx(
-        [math.sin(5), math.cos(5), math.sin(5 / 100), math.cos(5 / 100)], abs=1e-6
-    )
-
-
 def test_too_many_tokens_are_refused() -> None:
     with pytest.raises(InputError, match="7 motion tokens.*at most 6"):
         decode(VideoDecoder(CONFIG), torch.randn(2, 7, CONFIG.code_dim), torch.tensor([7, 7]), video())
@@ -206,17 +197,6 @@ def test_initial_weights() -> None:
     largest = first.self_attention.inputs.weight.abs().max().item()
     assert 0.98 * bound < largest <= bound
     assert not torch.equal(first.self_attention.inputs.weight, second.self_attention.inputs.weight)
-
-
-def test_token_losses_count_only_what_is_scored() -> None:
-    logits = torch.zeros(1, 3, 4)
-    logits[0, 0, 2] = 50.0
-    targets, scored = torch.tensor([[2, 1, -1]]), torch.tensor([[True, True, False]])
-    losses = token_losses(logits, targets, scored)
-    assert losses["total"].item() == pytest.approx(math.log(4) / 2)
-    assert losses["accuracy"].item() == pytest.approx(0.5)
-    nothing = token_losses(logits, targets, torch.zeros_like(scored))
-    assert [value.item() for value in nothing.values()] == [0.0, 0.0]
 
 
 def test_impossible_sizes_are_refused() -> None:
