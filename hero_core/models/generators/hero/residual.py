@@ -270,11 +270,12 @@ class ResidualTransformer(nn.Module):
         token_lengths: Tensor,
         uniform: Uniform,
         settings: HeroSampling,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Refine base-layer ids ``(b, m)`` to ``(b, m, q)``; -1 past each length, where the decoder gets a zero code.
 
         With ``settings.residual_layers`` only so many layers are added; each takes ``(b, m, codebook_size + 1)``
-        uniform numbers.
+        uniform numbers. ``kept`` ``(b, m, q)`` holds tokens that stay as they are, and -1 where they are made.
         """
         guidance = Guidance(settings.residual_guidance_scale)
         valid = valid_mask(token_lengths, base.shape[1])  # (b, m)
@@ -294,6 +295,8 @@ class ResidualTransformer(nn.Module):
                 drawn = sample_tokens(
                     logits, uniform(logits.shape), settings.residual_temperature, settings.top_k_ratio
                 )
+                if kept is not None:
+                    drawn = torch.where(kept[..., number] < 0, drawn, kept[..., number])
                 columns.append(drawn.masked_fill(~valid, self.pad_id))
         tokens = torch.stack(columns, dim=-1)  # (b, m, 1 + layers)
         return tokens.masked_fill(tokens == self.pad_id, -1)
