@@ -1,5 +1,7 @@
 """The generators. Importing this package registers all of them."""
 
+from hero_core.models.generators.bamm import Bamm
 from hero_core.models.generators.hero import Hero
+from hero_core.models.generators.momask import Momask
 
-__all__ = ["Hero"]
+__all__ = ["Bamm", "Hero", "Momask"]

@@ -50,16 +50,11 @@ class Hero(nn.Module):
             ConfigError: they were not made for the same codes and features.
         """
         super().__init__()
+        require_fit(parts)
         self.tokenizer, self.masked = parts["rvq"], parts["masked"]
         self.residual = parts.get("residual")
         self.sampling = sampling or HeroSampling()
         self._recordings: dict[torch.device, Recordings | None] = {}
-        configs = {name: part.config for name, part in parts.items()}
-        for name in ("codebook_size", "quantizers", "feature_dim"):
-            sizes = {part: getattr(config, name) for part, config in configs.items() if hasattr(config, name)}
-            if len(set(sizes.values())) > 1:
-                shown = ", ".join(f"{part} {size}" for part, size in sizes.items())
-                raise ConfigError(f"the parts do not fit together: {name} is {shown}")
 
     @property
     def feature_dim(self) -> int:
@@ -196,3 +191,17 @@ class Hero(nn.Module):
         if self.sampling.decode_padded:
             return self.tokenizer.decode(tokens)
         return self.tokenizer.decode_each(tokens, token_lengths)
+
+
+def require_fit(parts: Mapping[str, Any]) -> None:
+    """Refuse parts of a generator that were not made for the same codes and features.
+
+    Raises:
+        ConfigError: naming the size that differs.
+    """
+    configs = {name: part.config for name, part in parts.items()}
+    for name in ("codebook_size", "quantizers", "feature_dim"):
+        sizes = {part: getattr(config, name) for part, config in configs.items() if hasattr(config, name)}
+        if len(set(sizes.values())) > 1:
+            shown = ", ".join(f"{part} {size}" for part, size in sizes.items())
+            raise ConfigError(f"the parts do not fit together: {name} is {shown}")

@@ -129,13 +129,13 @@ class MaskedTransformer(nn.Module):
         Raises:
             ConfigError: impossible sizes, or longer motions than ``max_tokens``.
         """
-        require_room(config, facts, "masked.model")
+        require_room(config.max_tokens, facts, "masked.model")
         decided = {
             "codebook_size": facts.parts["rvq"].config.codebook_size,
             "feature_dim": facts.feature_dim,
             "frame_time": decided_frame_time(config, facts),
         }
-        return cls(parse_config(MaskedConfig, config.model_dump() | decided, "masked.model"))
+        return cls(parse_config(cls.settings, config.model_dump() | decided, "masked.model"))
 
     def logits(
         self, tokens: Tensor, valid: Tensor, context: Context, most_valid: int | None = None
