@@ -12,13 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hero_core.models.base import VideoFeatures
-from hero_core.models.generators.bamm import (
+from hero_core.models.generators.bamm import BammSampling, BammTransformer
+from hero_core.models.generators.bamm.passes import Written, first_pass, second_pass, to_remake
+from hero_core.models.generators.bamm.transformer import (
     GIVEN_CHANCE,
     MOST_GIVEN,
-    BammSampling,
-    BammTransformer,
     HybridDraws,
-    Written,
     hybrid_attention,
 )
 from hero_core.models.padding import valid_mask
@@ -140,7 +139,8 @@ def draws_of(arrays: Arrays, prefix: str, step: int | None = None) -> HybridDraw
 
 def losses_of(model: BammTransformer, arrays: Arrays, prefix: str, step: int | None = None) -> Arrays:
     draws = draws_of(arrays, prefix, step)
-    return model.likelihood(arrays["ids"], arrays["m_lens"], condition_of(arrays), draws)
+    ids = model.with_end(arrays["ids"], arrays["m_lens"])
+    return model.likelihood(ids, arrays["m_lens"], condition_of(arrays), draws)
 
 
 @torch.no_grad()
@@ -208,18 +208,18 @@ def replayed(uniforms: Tensor) -> Uniform:
     return lambda shape: next(recorded)
 
 
-def first_pass(fixture: Fixture, arrays: Arrays, kind: str) -> Written:
+def first_written(fixture: Fixture, arrays: Arrays, kind: str) -> Written:
     lengths = arrays["m_lens"] if kind == "given" else None
     settings = BammSampling(guidance_scale=fixture.sizes["first_pass_guidance"])
     uniform = replayed(arrays[f"{kind}_uniforms_first"])
     most = fixture.sizes["generation_tokens"]
-    return fixture.official.first_pass(condition_of(arrays), lengths, most, uniform, settings)
+    return first_pass(fixture.official, condition_of(arrays), lengths, most, uniform, settings)
 
 
 @pytest.mark.parametrize("kind", ["predicted", "given"])
 def test_first_pass_writes_the_official_tokens(fixture: Fixture, kind: str) -> None:
     arrays = fixture.arrays("generate")
-    written = first_pass(fixture, arrays, kind)
+    written = first_written(fixture, arrays, kind)
     assert written.lengths.tolist() == arrays[f"{kind}_pred_len"].tolist()
     size = written.tokens.shape[1]
     assert size == int(written.lengths.max())
@@ -231,12 +231,12 @@ def test_first_pass_writes_the_official_tokens(fixture: Fixture, kind: str) -> N
 @pytest.mark.parametrize("kind", ["predicted", "given"])
 def test_second_pass_remakes_the_official_tokens(fixture: Fixture, kind: str) -> None:
     arrays, model = fixture.arrays("generate"), fixture.official
-    written = first_pass(fixture, arrays, kind)
+    written = first_written(fixture, arrays, kind)
     size = written.tokens.shape[1]
     settings = BammSampling(second_guidance_scale=fixture.sizes["second_pass_guidance"])
     uniform = replayed(arrays[f"{kind}_uniforms_second"])
     remade = arrays[f"{kind}_remade"][:, :size]
-    again = model.second_pass(condition_of(arrays), written, remade, uniform, settings)
+    again = second_pass(model, condition_of(arrays), written, remade, uniform, settings)
     valid = valid_mask(again.lengths, size)
     evaluated = arrays[f"{kind}_evaluation_ids"]
     assert torch.equal(again.tokens.masked_fill(~valid, -1), evaluated[:, :size])
@@ -247,8 +247,8 @@ def test_second_pass_remakes_the_official_tokens(fixture: Fixture, kind: str) ->
 @pytest.mark.parametrize("kind", ["predicted", "given"])
 def test_as_many_tokens_are_remade_as_officially(fixture: Fixture, kind: str) -> None:
     arrays = fixture.arrays("generate")
-    written = first_pass(fixture, arrays, kind)
-    remade = fixture.official.to_remake(written, BammSampling(remake="least-confident"))
+    written = first_written(fixture, arrays, kind)
+    remade = to_remake(written, BammSampling(remake="least-confident"))
     assert remade.sum(dim=1).tolist() == arrays[f"{kind}_remade"].sum(dim=1).tolist()
 
 
@@ -261,8 +261,8 @@ def test_a_motion_that_ends_at_once_is_one_token(fixture: Fixture) -> None:
         *(array[:1].repeat(len(ids), *[1] * (array.ndim - 1)) for array in condition_of(arrays))
     )
     wanted = iter(F.one_hot(ids[:, :most].T, model.end_id + 1) * 0.999)
-    written = model.first_pass(
-        condition, None, most, lambda shape: next(wanted), BammSampling(temperature=1e6)
+    written = first_pass(
+        model, condition, None, most, lambda shape: next(wanted), BammSampling(temperature=1e6)
     )
     assert written.lengths.tolist() == lengths.tolist()
     for row, length in enumerate(lengths.tolist()):
