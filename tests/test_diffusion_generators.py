@@ -33,6 +33,10 @@ SMALL = {
     "mdm": {
         "denoiser": {"latent_dim": 8, "ff_size": 8, "layers": 1, "heads": 2, "diffusion_steps": 8},
     },
+    "mld": {
+        "vae": {"latent_dim": 8, "ff_size": 8, "layers": 1, "heads": 2},
+        "denoiser": {"ff_size": 8, "layers": 1, "heads": 2},
+    },
 }
 
 

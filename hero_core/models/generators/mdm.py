@@ -141,7 +141,7 @@ class MdmDenoiser(nn.Module):
         return denoiser
 
     def condition(self, condition: VideoFeatures, keep: Tensor) -> Tensor:
-        """Condition vectors ``(b, latent)``; where ``keep`` ``(b,)`` is False, of nothing but the projection's bias."""
+        """Condition vectors ``(b, latent)``; where ``keep`` ``(b,)`` is False, nothing but the projection's bias."""
         vector = condition.global_feature if self.intention is None else self.intention(condition)  # (b, d)
         projected: Tensor = self.condition_projection(vector * keep[:, None])
         return projected
