@@ -52,6 +52,8 @@ class TrainingConfig(ScheduleConfig):
             generates for the validation clips, by FID, or by wrong answers where the right ones are known.
         average_decay: evaluate, and keep in checkpoints, the moving average of the weights, of which each step keeps so
             much; the weights themselves unless set.
+        average_warmup: let the average cover less at the start, so that the initial weights are soon forgotten; False
+            keeps ``average_decay`` from the first step on.
         precision: of matrix products: ``float32``; ``tf32`` and ``bfloat16`` are faster on a GPU, and coarser.
         compile: let torch compile the blocks that a part is made of, which takes a minute before the first step.
         log_every_steps: one line in ``log.jsonl`` this often, with the means since the last one.
@@ -71,6 +73,7 @@ class TrainingConfig(ScheduleConfig):
     finetune_statistics: Literal["data", "checkpoint"] = "data"
     select_by: Literal["loss", "reactions"] = "loss"
     average_decay: float | None = Field(None, gt=0, lt=1)
+    average_warmup: bool = True
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     compile: bool = False
     log_every_steps: int = Field(10, ge=1)

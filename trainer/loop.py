@@ -180,7 +180,7 @@ def _begin(run: Run) -> TrainingState:
         optimizer_of(run.part, run.training, run.device),
         rng,
         run.device,
-        None if decay is None else Averages(run.part, decay),
+        None if decay is None else Averages(run.part, decay, run.training.average_warmup),
         ranks=run.ranks,
     )
     if not run.ranks.first:  # the initial weights are there, and dropout is to be each rank's own

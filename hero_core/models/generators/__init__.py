@@ -2,6 +2,8 @@
 
 from hero_core.models.generators.bamm import Bamm
 from hero_core.models.generators.hero import Hero
+from hero_core.models.generators.mdm import Mdm
+from hero_core.models.generators.mld import Mld
 from hero_core.models.generators.momask import Momask
 
-__all__ = ["Bamm", "Hero", "Momask"]
+__all__ = ["Bamm", "Hero", "Mdm", "Mld", "Momask"]
