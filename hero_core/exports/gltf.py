@@ -42,7 +42,11 @@ def write_glb(path: Path, joints: ArrayLike, fps: float) -> float:
         "meshes": [{"name": "mannequin", "primitives": _primitives(skins, buffer)}],
         "materials": [_material(skin.colour) for skin in skins],
         "skins": [
-            {"joints": list(range(JOINT_COUNT)), "skeleton": 0, "inverseBindMatrices": buffer.add(inverse_bind)}
+            {
+                "joints": list(range(JOINT_COUNT)),
+                "skeleton": 0,
+                "inverseBindMatrices": buffer.add(inverse_bind),
+            }
         ],
         "animations": [_animation(fitted, fps, stretching, buffer)],
     }
@@ -78,7 +82,8 @@ def _rest(offsets: Array) -> Array:
     """Joints (22, 3) of the rest pose, the lowest on the floor."""
     still = np.tile(rot.IDENTITY, (JOINT_COUNT, 1))
     joints = forward_kinematics(still, np.zeros(3), offsets)
-    return joints - np.array([0.0, joints[:, 1].min(), 0.0])
+    standing: Array = joints - np.array([0.0, joints[:, 1].min(), 0.0])
+    return standing
 
 
 def _joint_nodes(offsets: Array, rest: Array) -> list[Json]:

@@ -16,9 +16,7 @@ _END_SITE_M = 0.05
 _DIGITS = 6  # after the point, of angles in degrees and of lengths in metres
 
 
-def write_bvh(
-    path: Path, joints: ArrayLike, fps: float, stretching: bool = False, unit: Unit = "m"
-) -> float:
+def write_bvh(path: Path, joints: ArrayLike, fps: float, stretching: bool = False, unit: Unit = "m") -> float:
     """Write joints (n, 22, 3), metres, Y up, as BVH, atomically. Returns the largest position error in metres.
 
     The rest pose is a T-pose that faces +Z. Only the root has position channels, so that bones are rigid; where

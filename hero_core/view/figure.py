@@ -73,7 +73,9 @@ def _hulls(pose: Array, part: Sequence[Sequence[tuple[int, float]]]) -> list[Hul
     hulls = []
     for balls in part:
         joints = [joint for joint, _ in balls]
-        starts = {PARENTS[joint] for joint in joints}  # a ball where a bone of the hull starts moves with that bone
+        starts = {
+            PARENTS[joint] for joint in joints
+        }  # a ball where a bone of the hull starts moves with that bone
         carriers = tuple(joint if joint in starts else PARENTS[joint] for joint in joints)
         hulls.append(Hull(pose[joints], np.array([radius for _, radius in balls]), carriers))
     return hulls

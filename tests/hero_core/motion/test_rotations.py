@@ -7,7 +7,6 @@ from scipy.spatial.transform import Rotation
 
 from hero_core.motion import rotations as rot
 from hero_core.motion.rotations import Array
-from hero_core.motion.rotations import Array
 
 COMPONENT = st.floats(-10.0, 10.0)
 VECTORS = arrays(np.float64, (5, 3), elements=COMPONENT)
