@@ -31,12 +31,17 @@ SUFFIXES: dict[Format, str] = {
 """How the names of the files end, by format."""
 
 
+ROUNDING_M = 1e-5
+"""What rounding numbers may add to a file's error, at most: a hundredth of a millimetre."""
+
+
 @dataclass(frozen=True)
 class Exported:
     """A file that was written.
 
     Attributes:
-        error_m: the largest distance between a joint of the motion and where the file has it, in metres.
+        error_m: the largest distance between a joint of the motion and where the file has it, in metres, apart from
+            rounding.
         note: what the reader of the file should know, or nothing.
     """
 
@@ -46,7 +51,7 @@ class Exported:
 
     def __str__(self) -> str:
         """In words, on one line or two."""
-        said = f"written: {self.path}, every joint within {self.error_m * 1e3:.3g} mm"
+        said = f"written: {self.path}, every joint within {max(self.error_m, ROUNDING_M) * 1e3:.3g} mm"
         return f"{said}\n  {self.note}" if self.note else said
 
 
@@ -113,8 +118,8 @@ def _write_bvh(path: Path, joints: Array, fps: float, unit: Unit, rigid: bool) -
     note = _loose(error_m)
     if stretching:
         note = (
-            "bones change their length in this motion, so every joint has position channels; where a program does not "
-            f"read them, rigid bones come within {rigid_error_m * 1e3:.1f} mm"
+            "bones change their length in this motion, so every joint has position channels; for a program that does "
+            f"not read them, rigid bones (--rigid) come within {rigid_error_m * 1e3:.1f} mm"
         )
     return Exported(path, error_m, note)
 
@@ -123,8 +128,10 @@ def _write_smpl(path: Path, joints: Array, fps: float, body_model: Path | None) 
     model = None if body_model is None else load_body_model(body_model)
     motion, error_m = fit_smpl(joints, fps, model)
     write_smpl_motion(path, motion)
-    note = "" if model else "without a body model: betas are zero, and trans is where the pelvis is"
-    return Exported(path, error_m, "; ".join(filter(None, (_loose(error_m), note))))
+    if model is None:
+        note = "without a body model: betas are zero, and trans is where the pelvis is"
+        return Exported(path, error_m, "; ".join(filter(None, (_loose(error_m), note))))
+    return Exported(path, error_m, "the model's bones are not quite this motion's" if error_m > EXACT_M else "")
 
 
 def _loose(error_m: float) -> str:
