@@ -17,7 +17,7 @@ from hero_core.motion.joint_names import joint_names
 from hero_core.motion.rotations import Array
 from hero_core.motion.skeleton import PARENTS
 from tests.hero_core.exports.gltf_reading import read_gltf
-from tests.hero_core.exports.motions import mirrored, rigid_motions, stretched
+from tests.hero_core.hard_motions import mirrored, rigid_motions, stretched
 
 MakeMotion = Callable[..., Array]
 
