@@ -22,6 +22,7 @@ from hero_core.cli import (
 from hero_core.config import parse_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
+from hero_core.exports import SUFFIXES, export, read_joints
 from hero_core.mirror import Place
 from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.progress import duration
@@ -337,6 +338,26 @@ def repair_command(
             markup=False,
             soft_wrap=True,
         )
+
+
+@app.command("export")
+def export_command(
+    motion: Annotated[Path, typer.Argument(help="A reaction's .npz, or a .npy of vectors or joints.")],
+    out: Annotated[list[Path], typer.Argument(help=f"Files that end in {', '.join(SUFFIXES.values())}.")],
+    fps: Annotated[float | None, typer.Option(help="Of joints, where the file does not say it; 20.")] = None,
+    unit: Annotated[Unit, typer.Option(help="Of lengths in a .bvh.")] = "m",
+    rigid: Annotated[
+        bool, typer.Option("--rigid", help="Bones of a .bvh keep their length, where exact or not.")
+    ] = False,
+    body_model: Annotated[
+        Path | None, typer.Option(help="SMPL-family model (.npz) to fit an .smpl.npz to.")
+    ] = None,
+) -> None:
+    """Write a motion as files for animation tools, engines and spreadsheets (docs/exports.md)."""
+    joints, rate = read_joints(motion, fps)
+    for path in out:
+        exported = export(joints, path, rate, unit=unit, rigid=rigid, body_model=body_model)
+        console.print(str(exported), highlight=False, markup=False, soft_wrap=True)
 
 
 def _started(name: EngineName, ray_address: str | None, workers: int) -> AbstractContextManager[Engine]:
