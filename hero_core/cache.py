@@ -250,13 +250,14 @@ class Cache:
         """As :meth:`newest`, row by row, by key; takes much more memory."""
         return {row["key"]: row for row in self.newest(kind, columns).to_pylist()}
 
-    def provenances(self) -> list[FeatureProvenance]:
-        """Where its features were made, each way once.
+    def provenances(self, found: Iterable[str | None] | None = None) -> list[FeatureProvenance]:
+        """Where its features were made, each way once; of what rows say, where that was ``found`` already.
 
         Raises:
             ManifestError: a part is damaged.
         """
-        found = pc.unique(self.newest("features", ("key", "provenance"))["provenance"]).to_pylist()
+        if found is None:
+            found = pc.unique(self.newest("features", ("key", "provenance"))["provenance"]).to_pylist()
         manifest = str(self.folder / "manifest")
         try:
             provenances = [json.loads(text) for text in sorted(text for text in found if text is not None)]

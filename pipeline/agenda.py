@@ -21,6 +21,7 @@ class Agenda:
     """What is to be done of one kind. All inputs are ``kept + todo + elsewhere + postponed``.
 
     Attributes:
+        earlier: what the cache knows as it is.
         resumed: shards of the cache's plan that this run makes. resumed_first: number of that plan's first shard.
         fresh: shards of the plan that comes next, also those that this run does not make.
         kept: inputs with a row that settles them. kept_quarantined: those of them that are in quarantine.
@@ -29,6 +30,7 @@ class Agenda:
         postponed: inputs that are new or changed, and wait until the whole plan is done.
     """
 
+    earlier: Earlier
     resumed: Sequence[PlannedShard]
     resumed_first: int
     fresh: Sequence[PlannedShard]
@@ -37,11 +39,6 @@ class Agenda:
     todo: int
     elsewhere: int
     postponed: int
-
-    @property
-    def fresh_first(self) -> int:
-        """Number of the first shard of the plan that comes next."""
-        return self.fresh[0].number if self.fresh else 0
 
 
 def agenda(recipe: Recipe, cache: Cache | None, config: ExtractConfig, part: Part | None) -> Agenda:
@@ -67,7 +64,7 @@ def agenda(recipe: Recipe, cache: Cache | None, config: ExtractConfig, part: Par
     is_planned = _keys(waiting)
     others = [item for item in recipe.inputs if item.key not in is_planned]
     made = _keys(shard for shard in plan if shard.number in there) if waiting else frozenset()
-    earlier = Earlier(cache.parts(recipe.kind) if cache else [])
+    earlier = Earlier.read(cache.parts(recipe.kind) if cache else [])
     settled = _settled(others, earlier, config, made)
     kept = earlier.places([item for item, is_settled in zip(others, settled, strict=True) if is_settled])
     new = [item.key for item, is_settled in zip(others, settled, strict=True) if not is_settled]
@@ -76,6 +73,7 @@ def agenda(recipe: Recipe, cache: Cache | None, config: ExtractConfig, part: Par
     first = max((*there, *(shard.number for shard in waiting)), default=-1) + 1
     fresh = planned(new, recipe.per_shard, first) if is_whole else []
     return Agenda(
+        earlier=earlier,
         resumed=resumed,
         resumed_first=plan[0].number if plan else 0,
         fresh=fresh,

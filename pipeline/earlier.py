@@ -3,22 +3,23 @@
 Held column by column, since there may be millions of rows. A whole row is read from its part when it is asked for.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from hero_core.cache import OK, Row
+from hero_core.cache import OK, Row, part_number
 from hero_core.manifest import CACHE, newest_rows, read_columns, read_table
 from pipeline.workers import Input
 
-_COLUMNS = ("key", "status", "sha256", "bytes", "modified_ns", "made_by", "record")
-_PART = "part"  # a column beside them: which part a row stands in
+_COLUMNS = ("key", "status", "sha256", "bytes", "modified_ns", "made_by", "provenance", "record")
+_PART = "part"  # a column beside them: number of the part that a row stands in
 _NOT_READ = -1
 """In place of a size and a time, where there is no such file."""
 
@@ -26,30 +27,43 @@ _NOT_READ = -1
 class Earlier:
     """The newest rows of one kind in some parts of a manifest."""
 
-    def __init__(self, parts: Sequence[Path]) -> None:
-        """Read them.
+    def __init__(self, rows: pa.Table, parts: Mapping[int, Path]) -> None:
+        """Take rows with the columns above, in the order of writing, and the parts by number."""
+        self._rows, self._parts = rows, parts
+        newest = newest_rows(rows)
+        self._keys, self._made_by, self._sha256 = newest["key"], newest["made_by"], newest["sha256"]
+        self._is_ok: NDArray[np.bool_] = pc.equal(newest["status"], pa.scalar(OK)).to_numpy()
+        self._bytes, self._modified_ns = (_numbers(newest, name) for name in ("bytes", "modified_ns"))
+        self._part: NDArray[np.int64] = newest[_PART].to_numpy()
+        self._record = newest["record"]
+        self.provenances: list[str | None] = pc.unique(newest["provenance"]).to_pylist()
+        """Each that a row names, once."""
+        self._row_of = lru_cache(maxsize=4)(self._read)  # who is asked for a row is asked for its neighbours
 
-        Args:
-            parts: in the order of writing.
+    @classmethod
+    def read(cls, parts: Sequence[Path]) -> Self:
+        """Read parts, given in the order of writing.
 
         Raises:
             ManifestError: one is damaged.
         """
-        self._parts = parts
-        empty = CACHE.empty_table().select(list(_COLUMNS)).append_column(_PART, pa.array([], pa.int64()))
-        tables = [
-            _with_part(read_columns(part, CACHE, _COLUMNS), number) for number, part in enumerate(parts)
-        ]
-        newest = newest_rows(pa.concat_tables([empty, *tables]))
-        is_ok = pc.equal(newest["status"], pa.scalar(OK))
-        self._keys, self._made_by, self._sha256 = newest["key"], newest["made_by"], newest["sha256"]
-        self._is_ok: NDArray[np.bool_] = is_ok.to_numpy()
-        self._bytes, self._modified_ns = (_numbers(newest, name) for name in ("bytes", "modified_ns"))
-        self._part: NDArray[np.int64] = newest[_PART].to_numpy()
-        made = newest.filter(is_ok)
-        self._records, first = np.unique(np.asarray(made["record"].to_pylist(), "S"), return_index=True)
-        self._record_part = made[_PART].to_numpy()[first]
-        self._row_of = lru_cache(maxsize=4)(self._read)  # who is asked for a row is asked for its neighbours
+        tables = [_table(CACHE.empty_table().select(list(_COLUMNS)), 0)]
+        tables += [_table(read_columns(part, CACHE, _COLUMNS), part_number(part)) for part in parts]
+        return cls(pa.concat_tables(tables), {part_number(part): part for part in parts})
+
+    def before(self, number: int) -> "Earlier":
+        """What the parts of smaller numbers know."""
+        if all(part < number for part in self._parts):
+            return self
+        return Earlier(self._rows.filter(pc.less(self._rows[_PART], pa.scalar(number))), self._parts)
+
+    @cached_property
+    def _records(self) -> tuple[NDArray[np.bytes_], NDArray[np.int64]]:
+        """Keys of all records, sorted, ``(n,)``, and of each the first part with a row that points to it."""
+        is_ok = pa.array(self._is_ok)
+        keys = np.asarray(self._record.filter(is_ok).to_pylist(), "S")
+        unique, first = np.unique(keys, return_index=True)
+        return unique, self._part[self._is_ok][first]
 
     def places(self, inputs: Sequence[Input]) -> NDArray[np.int64]:
         """Which row speaks of each input, ``(n,)``; -1 where none does."""
@@ -94,15 +108,20 @@ class Earlier:
 
     def row_of_record(self, record: str) -> Row | None:
         """A row of an input from which this record was made; the first, where there are several."""
-        if not self.holds(record):
+        place = self._place_of(record)
+        if place is None:
             return None
-        part = self._record_part[np.searchsorted(self._records, record.encode())]
-        return next(row for row in self._row_of(int(part)).values() if row["record"] == record)
+        part = int(self._records[1][place])
+        return next(row for row in self._row_of(part).values() if row["record"] == record)
 
     def holds(self, record: str) -> bool:
         """Whether there is this record."""
-        place = np.searchsorted(self._records, record.encode())
-        return bool(place < len(self._records) and self._records[place] == record.encode())
+        return self._place_of(record) is not None
+
+    def _place_of(self, record: str) -> int | None:
+        keys, _ = self._records
+        place = int(np.searchsorted(keys, record.encode()))
+        return place if place < len(keys) and keys[place] == record.encode() else None
 
     def _read(self, part: int) -> dict[str, Row]:
         return {row["key"]: row for row in read_table(self._parts[part], CACHE)}
@@ -123,8 +142,11 @@ class Earlier:
         return alike
 
 
-def _with_part(table: pa.Table, number: int) -> pa.Table:
-    return table.append_column(_PART, pa.array(np.full(len(table), number)))
+def _table(rows: pa.Table, part: int) -> pa.Table:
+    """Rows of a part with its number; provenances, which are long and nearly all alike, are kept once."""
+    return rows.append_column(_PART, pa.array(np.full(len(rows), part))).set_column(
+        rows.schema.get_field_index("provenance"), "provenance", pc.dictionary_encode(rows["provenance"])
+    )
 
 
 def _numbers(table: pa.Table, name: str) -> NDArray[np.int64]:

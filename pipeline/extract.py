@@ -16,6 +16,7 @@ from hero_core.mirror import Mirror
 from hero_core.progress import Progress, silent
 from pipeline.agenda import Agenda, agenda, of_part
 from pipeline.config import ExtractConfig
+from pipeline.earlier import Earlier
 from pipeline.encoders import Encoder
 from pipeline.engines.work import Engine, Recipe, local
 from pipeline.fingerprint import feature_provenance
@@ -62,14 +63,14 @@ def extract(
         agendas = [agenda(recipe, cache, config, part) for recipe in recipes]
         state = _begun(agendas)
         state.notes += [remark] if remark else []
-        state.notes += _other_provenances(cache, encoder)
+        state.notes += _other_provenances(cache, recipes, agendas, encoder)
         report(state.done, state.inputs)
         making = Making(cache, config, state, engine, report)
         for recipe, its in zip(recipes, agendas, strict=True):
-            making.make(recipe, its.resumed, its.resumed_first)
+            making.make(recipe, its.resumed, its.earlier.before(its.resumed_first))
         _plan_fresh(cache, recipes, agendas)
         for recipe, its in zip(recipes, agendas, strict=True):
-            making.make(recipe, of_part(part, its.fresh), its.fresh_first)
+            making.make(recipe, of_part(part, its.fresh), _older_than_fresh(cache, recipe, its))
         cache.write_quarantine()
     return state
 
@@ -95,13 +96,22 @@ def _plan_fresh(cache: Cache, recipes: Sequence[Recipe], agendas: Sequence[Agend
         write_plan(cache, read_plan(cache) | fresh)
 
 
-def _other_provenances(cache: Cache, encoder: Encoder | None) -> list[str]:
+def _older_than_fresh(cache: Cache, recipe: Recipe, its: Agenda) -> Earlier:
+    """All that the cache knows before the next plan is made."""
+    return Earlier.read(cache.parts(recipe.kind)) if its.resumed and its.fresh else its.earlier
+
+
+def _other_provenances(
+    cache: Cache, recipes: Sequence[Recipe], agendas: Sequence[Agenda], encoder: Encoder | None
+) -> list[str]:
     if encoder is None:
         return []
     mine = feature_provenance(encoder)
     return [
         f"features of an earlier run were made with another {line}"
-        for earlier in cache.provenances()
+        for recipe, its in zip(recipes, agendas, strict=True)
+        if recipe.kind == "features"
+        for earlier in cache.provenances(its.earlier.provenances)
         for line in differences(earlier, mine)
     ]
 

@@ -3,9 +3,8 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from pathlib import Path
 
-from hero_core.cache import Cache, Kind, part_number
+from hero_core.cache import Cache, Kind
 from hero_core.progress import Progress
 from hero_core.shards import ShardWriter, open_writer
 from pipeline.config import ExtractConfig
@@ -29,11 +28,10 @@ class Making:
         self._engine, self._report = engine, report
         self._content: ShardContent | None = None  # of the shard that is being made
 
-    def make(self, recipe: Recipe, shards: Sequence[PlannedShard], first: int) -> None:
-        """Make shards of the plan whose first one has the number ``first``; what is older has to be there."""
+    def make(self, recipe: Recipe, shards: Sequence[PlannedShard], earlier: Earlier) -> None:
+        """Make shards of one plan; ``earlier`` is what is older than it."""
         if not shards:
             return
-        earlier = Earlier(self._older(recipe.kind, first))
         inputs = self._inputs(recipe, shards, earlier)
         work = Work(
             recipe=recipe,
@@ -48,9 +46,6 @@ class Making:
                 name = f"{recipe.kind}-{shard.number:05d}.{self._config.shard_format}"
                 self._content = ShardContent(name, recipe, earlier)
                 self._make_one(recipe.kind, shard.number, self._content, batches, results)
-
-    def _older(self, kind: Kind, first: int) -> list[Path]:
-        return [path for path in self._cache.parts(kind) if part_number(path) < first]
 
     def _inputs(
         self, recipe: Recipe, shards: Sequence[PlannedShard], earlier: Earlier

@@ -82,7 +82,7 @@ def counts(its: Agenda) -> tuple[int, ...]:
 def test_what_is_new_is_planned(made: Made) -> None:
     its = made.agenda(5)
     assert (its.resumed, numbers(its.fresh), counts(its)) == ([], [0, 1, 2], (0, 5, 0, 0))
-    assert agenda(made.recipe(5), None, CONFIG, None) == its  # nor does it need a cache
+    assert agenda(made.recipe(5), None, CONFIG, None).fresh == its.fresh  # nor does it need a cache
     made.plan(5)
     made.make(0, 1, 2)
     its = made.agenda(8)

@@ -53,21 +53,21 @@ def settled(earlier: Earlier, inputs: Sequence[Input], **rules: bool) -> list[in
 def test_a_row_settles_a_file_of_the_same_size_and_time_made_in_the_same_way(
     cache: Cache, inputs: Sequence[Input]
 ) -> None:
-    earlier = Earlier(cache.parts("features"))
+    earlier = Earlier.read(cache.parts("features"))
     assert settled(earlier, inputs) == [0, 1, 2, 6]
     assert settled(earlier, inputs, retry=True) == [0, 1]
     assert settled(earlier, inputs, rehash=True) == []
-    assert settled(Earlier(cache.parts("features")[:1]), inputs) == [
+    assert settled(Earlier.read(cache.parts("features")[:1]), inputs) == [
         1
     ]  # the older row of the first is no match
-    assert settled(Earlier([]), inputs) == []
+    assert settled(Earlier.read([]), inputs) == []
     inputs[6].path.write_bytes(b"there now")
     assert settled(earlier, inputs) == [0, 1, 2]
     assert settled(earlier, inputs, unread=True) == [0, 1, 2, 6]
 
 
 def test_the_known_content_is_that_of_the_newest_row(cache: Cache, inputs: Sequence[Input]) -> None:
-    earlier = Earlier(cache.parts("features"))
+    earlier = Earlier.read(cache.parts("features"))
     known = [item.known_sha256 for item in earlier.with_known_content(inputs, retry=False)]
     assert known == ["content k0", "content k1", "content k2", "content k3", None, None, None]
     retried = [item.known_sha256 for item in earlier.with_known_content(inputs, retry=True)]
@@ -76,7 +76,7 @@ def test_the_known_content_is_that_of_the_newest_row(cache: Cache, inputs: Seque
 
 
 def test_rows_are_found_by_input_and_by_record(cache: Cache, inputs: Sequence[Input]) -> None:
-    earlier = Earlier(cache.parts("features"))
+    earlier = Earlier.read(cache.parts("features"))
     assert earlier.row_of_input("k2")["reason"] == "bad"
     assert earlier.row_of_input("k0")["bytes"] == 0
     record = record_key("content k3", MADE_BY)
@@ -87,7 +87,23 @@ def test_rows_are_found_by_input_and_by_record(cache: Cache, inputs: Sequence[In
     for absent in ("", "0" * 32, "f" * 32, record_key("content k2", MADE_BY)):
         assert not earlier.holds(absent)
         assert earlier.row_of_record(absent) is None
-    assert not Earlier([]).holds(record)
+    assert not Earlier.read([]).holds(record)
+
+
+def test_what_is_older_is_what_it_was_before_newer_rows(cache: Cache, inputs: Sequence[Input]) -> None:
+    before = Earlier.read(cache.parts("features")).before(1)
+    alone = Earlier.read(cache.parts("features")[:1])
+    assert settled(before, inputs) == settled(alone, inputs) == [1]
+    for content in ("content k0", "content k1", "content k3"):
+        record = record_key(content, MADE_BY)
+        assert before.row_of_record(record) == alone.row_of_record(record)
+
+
+def test_provenances_are_told_each_once(tmp_path: Path, inputs: Sequence[Input]) -> None:
+    cache = Cache.create_or_resume(tmp_path / "cache", None, {})
+    for number, made_where in enumerate(("here", "there", "here", None)):
+        cache.write_part("features", number, [row_of(inputs[number], provenance=made_where)])
+    assert set(Earlier.read(cache.parts("features")).provenances) == {"here", "there", None}
 
 
 def test_of_inputs_with_one_record_the_first_is_named(tmp_path: Path, inputs: Sequence[Input]) -> None:
@@ -97,6 +113,6 @@ def test_of_inputs_with_one_record_the_first_is_named(tmp_path: Path, inputs: Se
         cache.write_part(
             "features", number, [row_of(inputs[number], sha256="same", record=same, shard=shard)]
         )
-    found = Earlier(cache.parts("features")).row_of_record(same)
+    found = Earlier.read(cache.parts("features")).row_of_record(same)
     assert found is not None
     assert found["shard"] == "a"

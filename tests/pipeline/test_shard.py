@@ -45,12 +45,12 @@ def without_record(outcome: Outcome, **values: object) -> Outcome:
 def earlier(tmp_path: Path) -> Earlier:
     """An older plan made content ``old``, and quarantined content ``bad`` of input ``b``."""
     cache = Cache.create_or_resume(tmp_path / "cache", None, {})
-    content = ShardContent("motions-00000.tar", RECIPE, Earlier([]))
+    content = ShardContent("motions-00000.tar", RECIPE, Earlier.read([]))
     content.add(outcome_of("a", "old"), MOTION)
     content.add(without_record(outcome_of("b", "bad"), stage="motion", reason="no person"), None)
     (tmp_path / "shard").write_bytes(b"bytes")
     cache.write_part("motions", 0, content.finish(tmp_path / "shard"))
-    return Earlier(cache.parts("motions"))
+    return Earlier.read(cache.parts("motions"))
 
 
 def test_what_is_new_is_in_the_shard_once(earlier: Earlier, tmp_path: Path) -> None:
