@@ -37,15 +37,16 @@ from pipeline.config import (
     StorageDtype,
     default_workers,
 )
+from pipeline.dry_run import Planned, dry_run
 from pipeline.encoders import EncoderName, load_encoder
 from pipeline.engines.work import Engine, local
-from pipeline.extract import ExtractReport, Remark, extract
+from pipeline.extract import extract
 from pipeline.merge import merge
 from pipeline.minivimo import write_minivimo
 from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
-from pipeline.plan import Planned, plan
 from pipeline.repair import alone_with, plan_repair
+from pipeline.report import ExtractReport, Remark
 from pipeline.selection import Part, select
 from pipeline.sources import Source, open_source
 from pipeline.splits import SplitConfig
@@ -162,8 +163,8 @@ def extract_command(
         str | None,
         typer.Option(
             "--shard",
-            help="Only part I of N, written I/N, so that N machines share the work. Give each its own OUT: every one "
-            "is a cache of its own, and hero-pipeline merge makes one of them.",
+            help="Only every N-th shard of the plan from the I-th on, written I/N, so that N machines share the work. "
+            "Give each its own OUT; hero-pipeline merge makes of them the cache that one machine would have made.",
         ),
     ] = None,
     engine: Annotated[
@@ -177,7 +178,7 @@ def extract_command(
             "that is started here, with --workers CPUs."
         ),
     ] = None,
-    dry_run: Annotated[
+    would_do: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
     ] = False,
     work: WorkOption = WORK,
@@ -210,18 +211,18 @@ def extract_command(
         },
         "command line",
     )
-    folder, mirror = Place.of(out, work / (READ if dry_run else WRITTEN))
+    folder, mirror = Place.of(out, work / (READ if would_do else WRITTEN))
     part = Part.parse(shard) if shard else None
-    opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
+    opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), limit)
     _print_source(opened)
     tower = load_encoder(encoder, weights, place, getattr(torch, dtype)) if opened.videos else None
     if tower is not None:
         console.print(f"encoder: {tower.statement}", highlight=False, markup=False, soft_wrap=True)
-    if dry_run:
-        _print_plan(plan(opened, folder, tower, config, mirror))
+    if would_do:
+        _print_plan(dry_run(opened, folder, tower, config, mirror, part))
         return
     with _started(engine, ray_address, config.workers) as place_of_work, progress("extract") as report:
-        result = extract(opened, folder, tower, config, report, place_of_work, mirror)
+        result = extract(opened, folder, tower, config, report, place_of_work, mirror, part)
     _print_extract(result, out)
     if result.quarantined + result.kept_quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -301,16 +302,20 @@ def verify_command(folder: Annotated[Path, typer.Argument(help="A cache or a tra
 
 @app.command("merge")
 def merge_command(
-    out: Annotated[Path, typer.Argument(help="Folder for the joined cache, new or to add to.")],
-    caches: Annotated[list[Path], typer.Argument(help="Caches, e.g. of extract --shard I/N.")],
+    out: Annotated[
+        str, typer.Argument(help="Folder for the joined cache, new or to add to, also s3:// or gs://.")
+    ],
+    caches: Annotated[list[str], typer.Argument(help="Caches, e.g. of extract --shard I/N; likewise.")],
+    work: WorkOption = WORK,
 ) -> None:
     """Join caches into one, e.g. those of machines that shared the work. Run again, it adds what is new."""
     with progress("merge") as report:
-        done = merge(caches, out, report)
+        places = [Place.of(cache, work / READ) for cache in caches]
+        done = merge(places, Place.of(out, work / WRITTEN), report)
     for note in done.notes:
         console.print(f"[yellow]note[/]: {escape(note)}", highlight=False, soft_wrap=True)
     console.print(
-        f"{out}: {done.rows} rows and {done.shards} shards added, {done.kept} rows were there already",
+        f"{shown(out)}: {done.rows} rows and {done.shards} shards added, {done.kept} rows were there already",
         highlight=False,
         markup=False,
         soft_wrap=True,
