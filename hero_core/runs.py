@@ -91,8 +91,9 @@ class LoadedRun:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the last part notes of its training data; empty for imported weights."""
-        return dict(list(self.origins.values())[-1].metadata.get("data") or {})
+        """What the last part notes of its training data; empty for imported weights, and without parts."""
+        origins = list(self.origins.values())
+        return dict(origins[-1].metadata.get("data") or {}) if origins else {}
 
 
 def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> LoadedRun:

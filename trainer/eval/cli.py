@@ -10,11 +10,10 @@ from hero_core.cli import VersionOption, console, progress, run
 from hero_core.config import load_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.runs import Which, generator_of, load_evaluator, load_run
-from hero_core.storage import write_json
 from hero_core.training_set import TrainingSet
-from trainer.eval.evaluate import evaluate
+from trainer.eval.measure import RESULT, measure, write_result
 from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
-from trainer.eval.report import HeldOutSplit, Subject, notes, result_json
+from trainer.eval.report import HeldOutSplit, Subject, notes
 from trainer.eval.tables import Table, tables
 
 app = typer.Typer(
@@ -74,11 +73,9 @@ def metrics_command(
     computing = choose_device(device)
     subject = Subject(loaded, checkpoint, origin, TrainingSet(data), split, chosen, computing)
     with progress("evaluate") as report:
-        result = evaluate(
-            loaded.generator, network, subject.samples, chosen, computing, report, subject.known
-        )
-    path = out or run_folder / "eval" / "result.json"
-    write_json(path, result_json(result, subject))
+        result = measure(subject, network, report)
+    path = out or run_folder / RESULT
+    write_result(path, result, subject)
     for table in tables(result, loaded.generator.kind.upper()):
         _print_table(table)
     for statement in subject.statements():

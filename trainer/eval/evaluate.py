@@ -15,10 +15,11 @@ from hero_core.progress import Progress, silent
 from hero_core.records import Pair
 from hero_core.training_set import Sample
 from trainer.eval.baselines import Baselines, KnownPairs
+from trainer.eval.by_clip import ByClip
 from trainer.eval.controls import judge_controls
 from trainer.eval.intervals import Band
-from trainer.eval.plausibility import Plausibility, PlausibilityCheck
-from trainer.eval.protocol import Evaluation, EvaluationConfig, Rows
+from trainer.eval.plausibility import Plausibility, PlausibilityCheck, subcategory_of
+from trainer.eval.protocol import Evaluation, EvaluationConfig, Repeat, Rows
 from trainer.eval.scores import GroupScores, RoundTrip, over_clips, pose_errors, round_trip, score, summarise
 from trainer.metrics import RankDeficientWarning
 
@@ -30,14 +31,16 @@ class Result:
     """Everything that was measured.
 
     Attributes:
-        groups: ``all`` pairs, then every broad category.
+        groups: ``all`` pairs, then every broad category, then every subcategory as ``broad/subcategory``.
         plausibility: None where the data knows no right answers, or motions were cropped at random.
         embedding_dim: of the evaluator.
+        by_clip: what comparing it with another one clip by clip takes.
     """
 
     groups: dict[str, GroupScores]
     plausibility: Plausibility | None
     embedding_dim: int
+    by_clip: ByClip
 
 
 def evaluate(
@@ -73,6 +76,7 @@ def evaluate(
     check = PlausibilityCheck([] if cropped else pairs, [] if cropped else evaluation.lengths)
     scores: dict[str, list[dict[str, float]]] = {name: [] for name in groups}
     bands: dict[str, Band] = {}
+    first: Repeat | None = None
     progress(0, config.repeats)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)  # the report says it once, with the counts
@@ -80,6 +84,7 @@ def evaluate(
         check.judge("real", check.of_clips(real.motions))
         for number in range(config.repeats):
             repeat = evaluation.repeat(number)
+            first = first or repeat
             for name, rows in groups.items():
                 scores[name].append(score(repeat, real, rows, config))
             if number == 0 and config.bootstrap:
@@ -103,7 +108,9 @@ def evaluate(
         )
         for name, rows in groups.items()
     }
-    return Result(measured, check.result(), evaluator.config.embedding_dim)
+    assert first is not None
+    by_clip = ByClip.of(pairs, real.embeddings, first.reactions.embeddings, check)
+    return Result(measured, check.result(), evaluator.config.embedding_dim, by_clip)
 
 
 def _judge_comparisons(
@@ -135,11 +142,11 @@ def _check_fit(generator: Generator, samples: Sequence[Sample], longest: int) ->
 
 
 def _rows_of_groups(pairs: Sequence[Pair]) -> dict[str, Rows]:
-    """All pairs, and those of every broad category that has at least two."""
-    broad = np.array([pair.broad for pair in pairs])
-    groups = {ALL: np.arange(len(broad))}
-    for name in sorted(set(broad.tolist())):
-        rows = np.flatnonzero(broad == name)
-        if 2 <= len(rows) < len(broad):
-            groups[name] = rows
+    """All pairs, and those of every broad category and of every subcategory that have at least two."""
+    groups = {ALL: np.arange(len(pairs))}
+    for names in ([pair.broad for pair in pairs], [subcategory_of(pair) for pair in pairs]):
+        for name in sorted(set(names)):
+            rows = np.flatnonzero(np.array(names) == name)
+            if 2 <= len(rows) < len(pairs):
+                groups[name] = rows
     return groups

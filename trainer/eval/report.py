@@ -16,16 +16,18 @@ from hero_core.models.checkpoint import Origin, library_versions
 from hero_core.runs import LoadedRun, Which
 from hero_core.training_set import Samples, TrainingSet
 from trainer.eval.baselines import KnownPairs
-from trainer.eval.evaluate import Result
+from trainer.eval.evaluate import ALL, Result
 from trainer.eval.plausibility import ROWS, Answers, Plausibility
 from trainer.eval.protocol import OFFICIAL_SAMPLING, EvaluationConfig
 from trainer.eval.scores import GroupScores, Summary, diversity_pairs
-from trainer.eval.tables import row_name
+from trainer.eval.tables import is_subcategory, row_name
 from trainer.metrics import is_rank_deficient
 
-SCHEMA = "evaluation/3"
+SCHEMA = "evaluation/4"
 SMALL_SET = 100
 PAPER_REPEATS = 20
+REAL = "real_"
+"""Begins the names of metrics of the true motions alone."""
 _NOTED = ("seed", "step", "epoch", "best", "imported_from", "source_sha256")
 
 HeldOutSplit = Literal["test", "val"]
@@ -157,11 +159,22 @@ def result_json(result: Result, subject: Subject) -> dict[str, Any]:
     }
 
 
+def control_json(result: Result, config: EvaluationConfig) -> dict[str, Any]:
+    """The numbers alone, of reactions that are measured for comparison."""
+    judged = None if result.plausibility is None else result.plausibility.answers["generated"]
+    return {
+        "metrics": {ALL: _group_json(result.groups[ALL], config)},
+        "plausibility": None if judged is None else {"generated": _answers_json(judged)},
+    }
+
+
 def notes(result: Result, subject: Subject) -> list[str]:
     """What limits the numbers."""
     found, config = [], subject.config
     deficient, small = [], []
     for name, group in result.groups.items():
+        if is_subcategory(name):
+            continue  # all of them are small
         if is_rank_deficient(group.pairs, result.embedding_dim):
             deficient.append(f"{name} (n = {group.pairs})")
         elif group.pairs < SMALL_SET:
@@ -245,10 +258,11 @@ def _origin_json(origin: Origin) -> dict[str, Any]:
 def _group_json(group: GroupScores, config: EvaluationConfig) -> dict[str, Any]:
     metrics = {name: _summary_json(summary) for name, summary in group.metrics.items()}
     trip = group.reconstruction
+    real = {name.removeprefix(REAL): metrics.pop(name) for name in list(metrics) if name.startswith(REAL)}
     return {
         "pairs": group.pairs,
         "diversity_pairs": diversity_pairs(group.pairs, config),
-        "real": {"diversity": metrics.pop("real_diversity")},
+        "real": real,
         "reconstruction": None if trip is None else trip._asdict(),
         "generated": metrics,
     }
@@ -260,7 +274,8 @@ def _plausibility_json(plausibility: Plausibility, model: str) -> dict[str, Any]
         for name, answers in plausibility.answers.items()
     }
     asks = {name: _answers_json(answers) for name, answers in plausibility.asks.items()}
-    return {**rows, "uniform": plausibility.uniform, "asks": asks}
+    categories = {name: _answers_json(answers) for name, answers in plausibility.categories.items()}
+    return {**rows, "uniform": plausibility.uniform, "asks": asks, "categories": categories}
 
 
 def _summary_json(summary: Summary) -> dict[str, Any]:

@@ -22,6 +22,8 @@ from trainer.reactions import Motion
 
 OFFICIAL_DIVERSITY_PAIRS = 300
 FEW_DIVERSITY_PAIRS = 13
+FEWEST_TO_HALVE = 4
+"""Motions: FID needs two in each half."""
 
 
 class Summary(NamedTuple):
@@ -53,7 +55,8 @@ class GroupScores:
 
     Attributes:
         pairs: how many.
-        metrics: by name: ``real_diversity``, ``fid``, ``diversity`` and, where measured, ``multimodality``.
+        metrics: by name: ``real_diversity``, ``fid``, ``diversity`` and, where measured, ``multimodality`` and
+            ``real_halves_fid``, of one half of the true motions to the other: what FID is where nothing differs.
         reconstruction: None for a generator without tokens or latents.
     """
 
@@ -98,7 +101,16 @@ def score(repeat: Repeat, real: Embedded, rows: Rows, config: EvaluationConfig) 
     several = repeat.multimodality_embeddings[np.isin(repeat.multimodality_rows, rows)]
     if len(several):
         scores["multimodality"] = multimodality(several, multimodality_pairs(config), repeat.rng)
+    if len(rows) >= FEWEST_TO_HALVE:
+        scores["real_halves_fid"] = fid(*halves(truth, repeat.rng))
     return scores
+
+
+def halves(embeddings: Embeddings, rng: np.random.Generator) -> tuple[Embeddings, Embeddings]:
+    """A random half of ``(n, d)``, and the other: ``(n // 2, d)`` and ``(n - n // 2, d)``."""
+    order = rng.permutation(len(embeddings))
+    half = len(embeddings) // 2
+    return embeddings[order[:half]], embeddings[order[half:]]
 
 
 def summarise(

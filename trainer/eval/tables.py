@@ -60,7 +60,9 @@ def metric_table(result: Result, name: str) -> Table:
 
 def category_table(result: Result) -> Table | None:
     """The numbers by broad category; None where there is one category only."""
-    categories = {name: group for name, group in result.groups.items() if name != ALL}
+    categories = {
+        name: group for name, group in result.groups.items() if name != ALL and not is_subcategory(name)
+    }
     if not categories:
         return None
     rows = []
@@ -98,6 +100,11 @@ def asks_table(plausibility: Plausibility, name: str) -> Table | None:
         for asked, answers in plausibility.asks.items()
     ]
     return Table(f"{name} by what the clip asks for, %", ("asks", "n", *QUESTIONS.values()), rows)
+
+
+def is_subcategory(group: str) -> bool:
+    """Whether a group of pairs is ``broad/subcategory``."""
+    return "/" in group
 
 
 def row_name(judged: str, model: str) -> str:

@@ -1,13 +1,17 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
 from hero_core.errors import InputError
+from hero_core.minivimo.questions import QUESTIONS
 from hero_core.models.base import Reactions
 from hero_core.runs import load_evaluator, load_generator
 from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import evaluate
 from trainer.eval.protocol import OfficialSwitches
+from trainer.metrics import fid
 
 CPU = torch.device("cpu")
 
@@ -26,15 +30,28 @@ def run_evaluation(run, samples):
     return run_one
 
 
-def test_measures_all_pairs_and_every_broad_category(result, samples):
-    assert list(result.groups) == ["all", "animal-human", "human-human", "scene-human"]
+def test_measures_all_pairs_and_every_category(result, samples):
+    broad = [name for name in result.groups if "/" not in name]
+    assert broad == ["all", "animal-human", "human-human", "scene-human"]
     assert result.groups["all"].pairs == len(samples)
-    assert sum(group.pairs for name, group in result.groups.items() if name != "all") == len(samples)
+    assert sum(result.groups[name].pairs for name in broad[1:]) == len(samples)
+    of_subcategories = {name: group.pairs for name, group in result.groups.items() if "/" in name}
+    counts = Counter(f"{sample.pair.broad}/{sample.pair.subcategory}" for sample in samples)
+    assert of_subcategories == {name: count for name, count in sorted(counts.items()) if count >= 2}
+
+
+def test_what_is_kept_of_every_clip_is_what_the_numbers_are_made_of(result, samples):
+    kept = result.by_clip
+    assert kept.pairs.tolist() == [sample.pair.key for sample in samples]
+    assert fid(kept.real, kept.generated) == pytest.approx(result.groups["all"].metrics["fid"].values[0])
+    right = np.nanmean(kept.right, axis=0)
+    shares = result.plausibility.answers["generated"].shares
+    assert right.tolist() == pytest.approx([shares[question].share for question in QUESTIONS])
 
 
 def test_every_metric_has_a_value_for_each_repeat(result, short):
     metrics = result.groups["all"].metrics
-    assert set(metrics) == {"real_diversity", "fid", "diversity", "multimodality"}
+    assert set(metrics) == {"real_diversity", "fid", "diversity", "multimodality", "real_halves_fid"}
     for summary in metrics.values():
         assert len(summary.values) == short.repeats
         assert np.isfinite(summary.values).all()

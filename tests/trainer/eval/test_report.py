@@ -45,7 +45,7 @@ def test_truths_say_which_reactions_move(subject):
 
 def test_the_report_holds_everything_and_is_json(result, subject, data):
     values = json.loads(json.dumps(result_json(result, subject), allow_nan=False))
-    assert values["schema"] == "evaluation/3"
+    assert values["schema"] == "evaluation/4"
     assert values["statements"] == [
         "MiniViMo is procedural, not ViMo.",
         "Random numbers instead of features.",
