@@ -124,6 +124,7 @@ class TrainConfig(Config):
             order and so gives other numbers; ``auto`` resident where a quarter of the free memory is enough, mapped
             where all of it is, else streaming. Resumed with ``auto``, a run keeps its order.
         shuffle_buffer: samples that ``streaming`` shuffles among, and keeps in memory; of windows, up to twice as many.
+        motions_per_video: learn from ``all`` motions that fit a video, or from its ``first`` one alone.
         shards: folder or URL of the shards, where they are not with the rest of the training set; ``http``, ``https``,
             ``file``, and what fsspec has an installed package for, such as ``s3``.
         tensorboard: also write event files.
@@ -138,6 +139,7 @@ class TrainConfig(Config):
     feat_bias: float = Field(5.0, gt=0)
     reading: Reading = "auto"
     shuffle_buffer: int = Field(8192, ge=1)
+    motions_per_video: Literal["all", "first"] = "all"
     shards: str | None = None
     tensorboard: bool = False
     sampling: Config = Config()

@@ -41,35 +41,50 @@ class _Ended(NamedTuple):
     outcome: Any
 
 
-def do_jobs(jobs: Sequence[Job], reports: Mapping[str, Progress], processes: int) -> dict[str, Any]:
+def do_jobs(
+    jobs: Sequence[Job],
+    reports: Mapping[str, Progress],
+    processes: int,
+    ended: Callable[[str], None] = lambda name: None,
+) -> dict[str, Any]:
     """What every job returns, by name; of those that can begin, the first of the list does.
 
     A job that fails, and a signal to stop, stop the others too: training saves what it has. Several processes share
-    this one's threads; a single one is this one, as is that of a single job.
+    this one's threads; a single one is this one, as is that of a single job. ``ended`` is told of each that is done.
 
     Raises:
         StoppedError: SIGINT or SIGTERM came.
         HeroError: what went wrong in one of them.
     """
     if processes == 1 or len(jobs) == 1:
-        return _one_after_another(jobs, reports)
-    return _Crew(jobs, reports, processes).do()
+        return _one_after_another(jobs, reports, ended)
+    return _Crew(jobs, reports, processes, ended).do()
 
 
-def _one_after_another(jobs: Sequence[Job], reports: Mapping[str, Progress]) -> dict[str, Any]:
+def _one_after_another(
+    jobs: Sequence[Job], reports: Mapping[str, Progress], ended: Callable[[str], None]
+) -> dict[str, Any]:
     outcomes: dict[str, Any] = {}
     left = list(jobs)
     while left:
         job = next(job for job in left if job.needs <= outcomes.keys())
         left.remove(job)
         outcomes[job.name] = job.work(reports[job.name])
+        ended(job.name)
     return outcomes
 
 
 class _Crew:
     """Processes that do one job after another."""
 
-    def __init__(self, jobs: Sequence[Job], reports: Mapping[str, Progress], processes: int) -> None:
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        reports: Mapping[str, Progress],
+        processes: int,
+        ended: Callable[[str], None],
+    ) -> None:
+        self._ended = ended
         self._left, self._order, self._reports = list(jobs), [job.name for job in jobs], reports
         self._most = min(processes, len(jobs))
         self._threads = max(1, torch.get_num_threads() // self._most)
@@ -131,6 +146,8 @@ class _Crew:
             self._reports[name](*message)
             return
         self._outcomes[name] = message.outcome
+        if not isinstance(message.outcome, HeroError):
+            self._ended(name)
         del self._busy[worker]
         if worker in self._processes:
             self._idle.append(worker)

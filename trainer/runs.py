@@ -66,6 +66,8 @@ class Request:
     def __post_init__(self) -> None:
         if self.config.shards is not None:
             object.__setattr__(self, "data", self.data.with_shards_at(self.config.shards))
+        if self.config.motions_per_video == "first":
+            object.__setattr__(self, "data", self.data.with_first_motions())
 
 
 def part_class(config: TrainConfig, name: str) -> type[Any]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hero_core.minivimo.judge import Verdict
 from hero_core.minivimo.questions import ONSET_TOLERANCE_SECONDS, QUESTIONS, is_judged
 from hero_core.records import FeatureRecord, Side, Truth
-from hero_core.training_set import Sample
+from hero_core.training_set import Sample, TrainingSet
 from trainer.eval.plausibility import PlausibilityCheck, right_answers
 from trainer.reactions import Motion, cut_or_hold
 
@@ -29,6 +29,11 @@ class KnownPairs(NamedTuple):
 
     train: Sequence[Sample]
     validation: Sequence[Sample]
+
+    @classmethod
+    def of(cls, data: TrainingSet) -> "KnownPairs":
+        """Those of a training set that have a video."""
+        return cls(data.train().with_video(), data.validation().with_video())
 
 
 PENALTIES = np.logspace(-3, 6, 19)

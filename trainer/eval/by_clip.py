@@ -56,9 +56,7 @@ class ByClip:
 
     def save(self, result: Path) -> None:
         """Write it beside the file of a result."""
-        arrays: dict[str, NDArray[Any]] = {
-            field.name: getattr(self, field.name) for field in fields(self)
-        }
+        arrays: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
         with atomic_path(beside(result)) as temporary, temporary.open("wb") as file:
             np.savez(file, **arrays)
 

@@ -4,17 +4,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table as RichTable
 
 from hero_core.cli import VersionOption, console, progress, run
 from hero_core.config import load_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.runs import Which, generator_of, load_evaluator, load_run
 from hero_core.training_set import TrainingSet
+from trainer.eval.compare_cli import by_category_command, compare_command
 from trainer.eval.measure import RESULT, measure, write_result
 from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
 from trainer.eval.report import HeldOutSplit, Subject, notes
-from trainer.eval.tables import Table, tables
+from trainer.eval.show_cli import show_table
+from trainer.eval.table_cli import table1_command, table2_command, unseen_command
+from trainer.eval.tables import tables
 
 app = typer.Typer(
     help="Weights and held-out data in, numbers with intervals out.",
@@ -30,7 +32,7 @@ def main() -> None:
 
 @app.callback()
 def _hero_eval(version: VersionOption = False) -> None:
-    """Make ``metrics`` a subcommand although it is the only one."""
+    pass
 
 
 @app.command("metrics")
@@ -62,7 +64,7 @@ def metrics_command(
     device: Annotated[DeviceName, typer.Option(help="Where to compute.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Default RUN/eval/result.json.")] = None,
 ) -> None:
-    """Measure FID, Diversity and MultiModality, and where the data knows the answer, plausibility."""
+    """FID, Diversity, MultiModality, plausibility of a run. E.g. hero-eval metrics demo/run --data demo/data"""
     overrides = list(settings or [])
     overrides += [f"repeats={repeats}"] if repeats is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
@@ -77,7 +79,7 @@ def metrics_command(
     path = out or run_folder / RESULT
     write_result(path, result, subject)
     for table in tables(result, loaded.generator.kind.upper()):
-        _print_table(table)
+        show_table(table)
     for statement in subject.statements():
         console.print(statement, style="bold", highlight=False, markup=False)
     for note in notes(result, subject):
@@ -85,10 +87,8 @@ def metrics_command(
     console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_table(table: Table) -> None:
-    shown = RichTable(*table.columns, title=table.title, title_justify="left")
-    for row in table.rows:
-        shown.add_row(*row)
-    console.print(shown)
-    for note in table.notes:
-        console.print(note, style="dim", highlight=False, markup=False)
+app.command("table1")(table1_command)
+app.command("table2")(table2_command)
+app.command("unseen")(unseen_command)
+app.command("compare")(compare_command)
+app.command("by-category")(by_category_command)

@@ -112,7 +112,7 @@ class Subject:
     @property
     def known(self) -> KnownPairs:
         """What the rows that need no model are fitted on."""
-        return KnownPairs(self.data.train().with_video(), self.data.validation().with_video())
+        return KnownPairs.of(self.data)
 
     def official_settings(self) -> list[str]:
         """Which quirks of the official evaluation are on."""

@@ -28,6 +28,7 @@ Choose = Callable[[NDArray[np.float64], Sequence[int], np.random.Generator], lis
 class TrivialGenerator:
     """Reacts with training motions; a :class:`hero_core.models.base.Generator` without parts."""
 
+    kind: ClassVar[str]
     parts: ClassVar[Mapping[str, type[Any]]] = {}
     settings: ClassVar[type[Config]] = Config
     sampling_settings: ClassVar[type[Config]] = Config
@@ -35,8 +36,7 @@ class TrivialGenerator:
     stops_by_itself: ClassVar[bool] = False
     max_length = MAX_FRAMES
 
-    def __init__(self, kind: str, choose: Choose, feature_dim: int) -> None:
-        self.kind = kind
+    def __init__(self, choose: Choose, feature_dim: int) -> None:
         self.feature_dim = feature_dim
         self.sampling = Config()
         self._choose = choose
@@ -64,6 +64,18 @@ class TrivialGenerator:
         return self
 
 
+class NearestClip(TrivialGenerator):
+    """Reacts with a motion of the training clip whose global feature is the most similar."""
+
+    kind = "nearest"
+
+
+class ClassifierAnswer(TrivialGenerator):
+    """Reacts with a training motion of the class that a linear classifier puts the global feature into."""
+
+    kind = "classifier"
+
+
 def trivial_run(name: TrivialName, known: KnownPairs, folder: Path) -> LoadedRun:
     """A run, of no parts, that reacts with motions of ``known.train``, which is in ``folder``.
 
@@ -79,9 +91,11 @@ def trivial_run(name: TrivialName, known: KnownPairs, folder: Path) -> LoadedRun
         ) -> list[Motion]:
             return nearest_motions(clips, scaler, features, lengths, rng)
 
-        return LoadedRun(folder, TrivialGenerator(name, nearest, clips.features.shape[1]), {})
+        return LoadedRun(folder, NearestClip(nearest, clips.features.shape[1]), {})
     baselines = Baselines.fit(*known)
     if baselines is None:
-        raise InputError(f"{folder}: no right answers are known in train and val, so no classifier can be fitted")
+        raise InputError(
+            f"{folder}: no right answers are known in train and val, so no classifier can be fitted"
+        )
     width = baselines.train.features.shape[1]
-    return LoadedRun(folder, TrivialGenerator(name, baselines.motions_of_class, width), {})
+    return LoadedRun(folder, ClassifierAnswer(baselines.motions_of_class, width), {})
