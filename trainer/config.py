@@ -16,7 +16,7 @@ from hero_core.models import generators  # noqa: F401  registers them
 from hero_core.models.base import generator_class
 from hero_core.models.evaluator import EvaluatorConfig
 from hero_core.motion.format import FRAMES_PER_TOKEN
-from hero_core.runs import EVALUATOR
+from hero_core.runs import EVALUATOR, EVALUATORS, JOINT_EVALUATOR
 from hero_core.storage import sha256_of_json
 from hero_core.training_set import Selection
 from trainer.schedules import ScheduleConfig
@@ -99,7 +99,7 @@ class Section(Config):
 
 
 class EvaluatorSection(Section):
-    """The evaluator that the metrics compare motions with.
+    """An evaluator that the metrics compare motions with.
 
     Attributes:
         margin: how far apart the loss pushes motions and videos that do not belong together.
@@ -129,6 +129,8 @@ class TrainConfig(Config):
             ``file``, and what fsspec has an installed package for, such as ``s3``.
         tensorboard: also write event files.
         sampling: how the generator makes reactions, where nothing else is said; its own settings.
+        evaluator: what the metrics compare motions with.
+        joint_evaluator: another one, which sees joints only; what is not said of it is as the evaluator's.
     """
 
     official_values: ClassVar[Mapping[str, Any]] = {"selection": "official-test", "feat_bias": 25.0}
@@ -144,6 +146,25 @@ class TrainConfig(Config):
     tensorboard: bool = False
     sampling: Config = Config()
     evaluator: EvaluatorSection = EvaluatorSection()
+    joint_evaluator: EvaluatorSection = EvaluatorSection(model=EvaluatorConfig(sees="joints"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _two_alike(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        first, second = (values.get(name, {}) for name in (EVALUATOR, JOINT_EVALUATOR))
+        if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+            return values
+        other = merged(merged(first, {"model": {"sees": EVALUATORS[JOINT_EVALUATOR]}}), second)
+        return {**values, JOINT_EVALUATOR: other}
+
+    @model_validator(mode="after")
+    def _each_sees_its_own(self) -> Self:
+        for name, sees in EVALUATORS.items():
+            if getattr(self, name).model.sees != sees:
+                raise ValueError(f"{name}.model.sees: what this one sees is {sees}")
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes, by values: the class is made anew there, for the same generator."""
@@ -194,12 +215,12 @@ def _restored(generator: str, values: Mapping[str, Any]) -> TrainConfig:
 
 
 def trainable(generator: str) -> tuple[str, ...]:
-    """Names of the evaluator, which checkpoints may be chosen with, and of a generator's parts, in training order.
+    """Names of the evaluators, which checkpoints may be chosen with, and of a generator's parts, in training order.
 
     Raises:
         ConfigError: no such generator.
     """
-    return (EVALUATOR, *generator_class(generator).parts)
+    return (*EVALUATORS, *generator_class(generator).parts)
 
 
 def train_config_class(generator: str) -> type[TrainConfig]:
