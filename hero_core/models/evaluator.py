@@ -28,9 +28,9 @@ class EvaluatorConfig(Config):
     """Settings of the evaluator; the defaults are the official sizes.
 
     Attributes:
-        sees: of motions. ``vectors`` without the contacts, as officially; most of their numbers say the same thing twice,
-            and a model of tokens, whose decoder learnt to keep them in agreement, looks better by them than its joints do
-            (Meng et al., CVPR 2025). ``joints``, positions and velocities alone (:mod:`hero_core.models.joint_features`).
+        sees: of motions. ``vectors`` without the contacts, as officially; most of their numbers say what others say,
+            and models of tokens look better by them than by ``joints``, their positions and velocities alone
+            (:mod:`hero_core.models.joint_features`; Meng et al., CVPR 2025).
         feature_dim: of the videos that it can embed, too; None where it cannot.
         motion_dim: values per frame, foot contacts included.
         movement_hidden: channels between the two convolutions.
@@ -56,7 +56,7 @@ class EvaluatorConfig(Config):
 
 
 class MotionEvaluator(nn.Module):
-    """Motions to embeddings, and their videos. Parameter names of the motions' side are those of the official release."""
+    """Motions and their videos to embeddings. Parameter names of the motions' side are the official ones."""
 
     kind: ClassVar[str] = "evaluator"
     settings: ClassVar[type[EvaluatorConfig]] = EvaluatorConfig
@@ -127,6 +127,11 @@ class MotionEvaluator(nn.Module):
             )
         embeddings: Tensor = self.video_encoder(videos)
         return embeddings
+
+    def forget_videos(self) -> None:
+        """Embed motions only from now on."""
+        self.video_encoder = None
+        self.config = self.config.model_copy(update={"feature_dim": None})
 
 
 class MovementEncoder(nn.Module):

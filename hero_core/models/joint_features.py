@@ -31,7 +31,7 @@ def joint_features(motion: Tensor) -> Tensor:
         all joints since the frame before, metres per second, 0 in the first frame.
     """
     height = motion[..., ROOT_HEIGHT]  # (b, n, 1)
-    others = motion[..., LOCAL_POSITIONS].unflatten(-1, (JOINT_COUNT - 1, 3))  # (b, n, 21, 3)
+    others = motion[..., LOCAL_POSITIONS].reshape(*motion.shape[:-1], JOINT_COUNT - 1, 3)  # (b, n, 21, 3)
     pelvis = F.pad(height, (1, 1))  # (b, n, 3), above the origin
     joints = torch.cat((pelvis[..., None, :], others), dim=-2)  # (b, n, 22, 3)
     step = motion[:, :-1, ROOT_XZ_VELOCITY]  # (b, n - 1, 2), of the pelvis, seen from the later heading
@@ -48,7 +48,7 @@ def joint_statistics(statistics: MotionStatistics) -> tuple[Tensor, Tensor]:
     As in HumanML3D, all positions have one deviation and all velocities another.
     """
     mean, std = torch.from_numpy(statistics.mean), torch.from_numpy(statistics.std)
-    from_pelvis = mean[LOCAL_POSITIONS].unflatten(0, (JOINT_COUNT - 1, 3)) - F.pad(mean[ROOT_HEIGHT], (1, 1))
+    from_pelvis = mean[LOCAL_POSITIONS].reshape(JOINT_COUNT - 1, 3) - F.pad(mean[ROOT_HEIGHT], (1, 1))
     means = torch.cat((mean[ROOT_HEIGHT], from_pelvis.flatten(), FPS * mean[VELOCITIES]))
     deviations = torch.cat(
         (

@@ -29,7 +29,7 @@ class Physics(NamedTuple):
             say that they touch the floor; NaN where none ever does.
         contact_skating_m_s: the same of those alone that the motion's own contacts call standing, too. A foot that
             swings low over the floor does not count then; one that is not called standing can slide unseen.
-        floating_m: how high the lowest foot joint is above the floor, mean over the frames; 0 in frames where it is below.
+        floating_m: how high the lowest foot joint is above the floor, mean over the frames; 0 where it is below.
         penetration_m: how deep the lowest foot joint is below the floor, mean over the frames; 0 where it is above.
         peak_jerk_m_s3: the largest third derivative of any joint's position.
     """
@@ -68,7 +68,7 @@ def touches(joints: Array) -> NDArray[np.bool_]:
 
 
 def skating_m_s(joints: Array, contact: ArrayLike) -> float:
-    """Mean horizontal speed of foot joints of ``(n, 22, 3)`` where they are in ``contact (n - 1, 4)``; NaN if nowhere."""
+    """Mean horizontal speed of foot joints of ``(n, 22, 3)`` while in ``contact (n - 1, 4)``; NaN if they never are."""
     steps = np.diff(joints[:, FEET][..., [0, 2]], axis=0)  # (n - 1, 4, 2)
     speeds = FPS * np.linalg.norm(steps, axis=-1)[np.asarray(contact, bool)]
     return float(speeds.mean()) if len(speeds) else float("nan")

@@ -8,9 +8,10 @@ import typer
 from hero_core.cli import VersionOption, console, progress, run
 from hero_core.config import load_config
 from hero_core.device import DeviceName, choose_device
-from hero_core.runs import Which, generator_of, load_evaluator, load_run
+from hero_core.runs import Which, generator_of, load_run
 from hero_core.training_set import TrainingSet
 from trainer.eval.compare_cli import by_category_command, compare_command
+from trainer.eval.evaluators import load_evaluators
 from trainer.eval.measure import RESULT, measure, write_result
 from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
 from trainer.eval.report import HeldOutSplit, Subject, notes
@@ -60,22 +61,30 @@ def metrics_command(
         Path | None,
         typer.Option(help="Run or checkpoint of another evaluator, e.g. the imported official one."),
     ] = None,
+    joint_evaluator: Annotated[
+        Path | None,
+        typer.Option(
+            help="Run or checkpoint of another evaluator that sees joints only; by default that of --evaluator or RUN, "
+            "whichever has one."
+        ),
+    ] = None,
     checkpoint: Annotated[Which, typer.Option(help="Which of the parts' checkpoints.")] = "best",
     device: Annotated[DeviceName, typer.Option(help="Where to compute.")] = "auto",
     out: Annotated[Path | None, typer.Option(help="Default RUN/eval/result.json.")] = None,
 ) -> None:
-    """FID, Diversity, MultiModality, plausibility of a run. E.g. hero-eval metrics demo/run --data demo/data"""
+    """FID, KID, fit to the video, movement, plausibility of a run. E.g. hero-eval metrics demo/run --data demo/data"""
     overrides = list(settings or [])
     overrides += [f"repeats={repeats}"] if repeats is not None else []
     overrides += [f"seed={seed}"] if seed is not None else []
     preset = protocol_for(protocol, generator_of(run_folder))
     chosen = load_config(EvaluationConfig, config, overrides, base=preset)
     loaded = load_run(run_folder, checkpoint, chosen.sampling_overrides())
-    network, origin = load_evaluator(evaluator or run_folder)
-    computing = choose_device(device)
-    subject = Subject(loaded, checkpoint, origin, TrainingSet(data), split, chosen, computing)
+    training_set, computing = TrainingSet(data), choose_device(device)
+    embedding = load_evaluators(run_folder, training_set, evaluator, joint_evaluator)
+    origins = embedding.origin, embedding.joint_origin
+    subject = Subject(loaded, checkpoint, origins[0], training_set, split, chosen, computing, origins[1])
     with progress("evaluate") as report:
-        result = measure(subject, network, report)
+        result = measure(subject, embedding.vectors, report, embedding.joints)
     path = out or run_folder / RESULT
     write_result(path, result, subject)
     for table in tables(result, loaded.generator.kind.upper()):

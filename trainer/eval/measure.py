@@ -23,7 +23,12 @@ CONTROL = "control"
 """Where a result of a table has the numbers of the reactions to the features of other clips."""
 
 
-def measure(subject: Subject, evaluator: MotionEvaluator, report: Progress = silent) -> Result:
+def measure(
+    subject: Subject,
+    evaluator: MotionEvaluator,
+    report: Progress = silent,
+    joint_evaluator: MotionEvaluator | None = None,
+) -> Result:
     """Every number of a run; see :func:`trainer.eval.evaluate.evaluate`."""
     return evaluate(
         subject.run.generator,
@@ -33,6 +38,7 @@ def measure(subject: Subject, evaluator: MotionEvaluator, report: Progress = sil
         subject.device,
         report,
         subject.known,
+        joint_evaluator,
     )
 
 
@@ -42,7 +48,9 @@ def write_result(path: Path, result: Result, subject: Subject, **more: Any) -> N
     write_json(path, {**result_json(result, subject), **more})
 
 
-def shuffled_control(subject: Subject, evaluator: MotionEvaluator) -> Mapping[str, Any]:
+def shuffled_control(
+    subject: Subject, evaluator: MotionEvaluator, joint_evaluator: MotionEvaluator | None = None
+) -> Mapping[str, Any]:
     """What one reaction to the features of another clip scores in the place of one to the clip's own, as JSON.
 
     What is as good here cannot tell whether the model looks at the video at all.
@@ -51,7 +59,15 @@ def shuffled_control(subject: Subject, evaluator: MotionEvaluator) -> Mapping[st
         update={"repeats": 1, "controls": False, "bootstrap": 0, "multimodality_clips": 0}
     )
     samples = _of_other_clips(subject.samples, config.seed)
-    result = evaluate(subject.run.generator, evaluator, samples, config, subject.device)
+    result = evaluate(
+        subject.run.generator,
+        evaluator,
+        samples,
+        config,
+        subject.device,
+        joint_evaluator=joint_evaluator,
+        own=subject.samples,
+    )
     return control_json(result, config)
 
 

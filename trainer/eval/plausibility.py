@@ -195,6 +195,11 @@ def subcategory_of(pair: Pair) -> str:
     return f"{pair.broad}/{pair.subcategory}"
 
 
+def is_subcategory(group: str) -> bool:
+    """Whether a group of pairs is a :func:`subcategory_of` some pair."""
+    return "/" in group
+
+
 def right_answers(truths: Sequence[Truth], verdicts: Sequence[Verdict]) -> NDArray[np.float64]:
     """Whether each verdict answers each question rightly: ``(n, questions)``, NaN where a question does not apply."""
     checked = [rightness(truth, verdict) for truth, verdict in zip(truths, verdicts, strict=True)]
