@@ -64,7 +64,7 @@ class Run:
     Attributes:
         folder: gets its files.
         part: a :class:`hero_core.models.base.Part`, on the device.
-        network: what of the part a checkpoint keeps; the part itself, but for the evaluator.
+        network: what of the part a checkpoint keeps; the part itself, but for the evaluators.
         batches: to learn from, on the device.
         scorer: what chooses the best checkpoint; None for the part's own metric.
         training: settings.

@@ -95,7 +95,7 @@ def test_reads_every_checkpoint_once(hero_eval, run, data, tmp_path, files_read)
     out = tmp_path / "result.json"
     code, _, _ = hero_eval("metrics", run, "--data", data.folder, "--repeats", 1, "--out", out, *SHORT)
     assert code == 0
-    parts = ("rvq", "masked", "residual", "evaluator")
+    parts = ("rvq", "masked", "residual", "evaluator", "joint_evaluator")
     assert sorted(files_read) == sorted(run / part / "best.safetensors" for part in parts)
 
 
