@@ -319,6 +319,7 @@ class T2mGpt(nn.Module):
     settings: ClassVar[type[Config]] = Config
     sampling_settings: ClassVar[type[Config]] = T2mGptSampling
     chooses_length: ClassVar[bool] = True
+    stops_by_itself: ClassVar[bool] = True
 
     def __init__(self, parts: Mapping[str, Any], sampling: T2mGptSampling | None = None) -> None:
         """Put the parts together.
