@@ -32,6 +32,10 @@ TINY: Mapping[str, Mapping[str, Mapping[str, object]]] = {
         "masked": {"code_dim": 16, "latent_dim": 16, "layers": 1, "heads": 2, "ff_size": 32},
         "residual": {"code_dim": 16, "latent_dim": 16, "layers": 1, "heads": 2, "ff_size": 32},
     },
+    "t2mgpt": {
+        "vq": {"width": 16, "code_dim": 16, "codebook_size": 8, "depth": 1},
+        "gpt": {"width": 16, "layers": 2, "heads": 2, "ff_size": 32},
+    },
 }
 """By generator and part, sizes of models that train in moments."""
 

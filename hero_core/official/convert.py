@@ -99,11 +99,16 @@ def convert_rvq(weights: Path, opt_txt: Path, statistics: MotionStatistics) -> R
     official, own = read_tensors(weights, RVQ_KEYS), tokenizer.network.state_dict()
     require_state({name: own[name] for name in own if not name.endswith(AVERAGES)}, official, weights)
     tokenizer.network.load_state_dict(own | official)
+    start_averages(tokenizer, OFFICIAL_BATCH_TOKENS)
+    return tokenizer.eval()
+
+
+def start_averages(tokenizer: RvqTokenizer, batch_tokens: int) -> None:
+    """Let training go on from the codes: each as the average of its even share of a batch of so many tokens."""
     for layer in tokenizer.network.quantizer.codebooks:
-        layer.code_count.fill_(max(OFFICIAL_BATCH_TOKENS / len(layer.codebook), LEAST_COUNT))
+        layer.code_count.fill_(max(batch_tokens / len(layer.codebook), LEAST_COUNT))
         layer.code_sum.copy_(layer.codebook * layer.code_count[:, None])
         layer.initialised.fill_(True)
-    return tokenizer.eval()
 
 
 def convert_masked(weights: Path, opt_txt: Path) -> MaskedTransformer:
