@@ -11,10 +11,11 @@ from trainer.eval.by_clip import ByClip
 from trainer.eval.formats import WORDS, number
 from trainer.eval.measure import RESULT
 from trainer.eval.paired import BETTER, RIGHT, best_apart, difference, require_same_pairs, resampled
+from trainer.eval.plausibility import is_subcategory
 from trainer.eval.report import SCHEMA
 from trainer.eval.rows import Row, model_row, truth_rows
 from trainer.eval.study_table import StudyTable
-from trainer.eval.tables import Table, is_subcategory
+from trainer.eval.tables import Table
 
 RESAMPLES = 1000
 _EMPTY = "-"
@@ -70,7 +71,7 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
     title = f"{some['data']['name']} ({some['data']['split']}): {some['counts']['pairs']} motions"
     notes = [
         "± : 1.96 std / sqrt(repeats); over videos: 95 % bootstrap interval over the clips",
-        "marked: better than every other run on the same clips, where the paired 95 % intervals over videos leave out 0",
+        "marked: better than every other run on the same clips; the paired 95 % intervals over videos leave out 0",
         "one training each: another seed may turn a small difference round",
     ]
     table = StudyTable(title, rows, some["statements"], notes)
