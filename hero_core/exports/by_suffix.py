@@ -131,7 +131,9 @@ def _write_smpl(path: Path, joints: Array, fps: float, body_model: Path | None) 
     if model is None:
         note = "without a body model: betas are zero, and trans is where the pelvis is"
         return Exported(path, error_m, "; ".join(filter(None, (_loose(error_m), note))))
-    return Exported(path, error_m, "the model's bones are not quite this motion's" if error_m > EXACT_M else "")
+    return Exported(
+        path, error_m, "the model's bones are not quite this motion's" if error_m > EXACT_M else ""
+    )
 
 
 def _loose(error_m: float) -> str:
