@@ -96,7 +96,7 @@ def given_of(model: BammTransformer, arrays: Arrays, name: str) -> Tensor:
 @pytest.mark.parametrize("name", GIVEN_SETS)
 def test_hybrid_attention(fixture: Fixture, name: str) -> None:
     arrays = fixture.arrays("forward")
-    given = F.pad(given_of(fixture.official, arrays, name), (1, 0), value=True)
+    given = given_of(fixture.official, arrays, name)
     assert torch.equal(hybrid_attention(given), arrays[f"attention_{name}"])
 
 
@@ -148,9 +148,9 @@ def test_corruption_and_given_tokens_replay_the_official_draws(fixture: Fixture)
     arrays, seen = fixture.arrays("train"), []
 
     class Watching(BammTransformer):
-        def hidden(self, ids: Tensor, given: Tensor, context: Tensor) -> Tensor:
+        def hidden(self, ids: Tensor, given: Tensor, *others: Any) -> Tensor:
             seen.append((ids, given))
-            return super().hidden(ids, given, context)
+            return super().hidden(ids, given, *others)
 
     model = Watching(fixture.official.config).eval()
     runs: list[tuple[str, int | None]] = [("conditioned", None), ("plain", None)]
@@ -233,7 +233,7 @@ def test_second_pass_remakes_the_official_tokens(fixture: Fixture, kind: str) ->
     arrays, model = fixture.arrays("generate"), fixture.official
     written = first_written(fixture, arrays, kind)
     size = written.tokens.shape[1]
-    settings = BammSampling(second_guidance_scale=fixture.sizes["second_pass_guidance"])
+    settings = BammSampling(second_guidance_scale=fixture.sizes["second_pass_guidance"], redraw_given=True)
     uniform = replayed(arrays[f"{kind}_uniforms_second"])
     remade = arrays[f"{kind}_remade"][:, :size]
     again = second_pass(model, condition_of(arrays), written, remade, uniform, settings)

@@ -81,13 +81,13 @@ def batch_of(tokens: Tensor, lengths: Tensor) -> Batch:
 
 
 def test_nothing_given_is_causal_and_all_given_is_not() -> None:
-    given = torch.zeros(1, 4, dtype=torch.bool)
+    given = torch.zeros(1, 3, dtype=torch.bool)
     assert torch.equal(hybrid_attention(given)[0], torch.ones(4, 4).tril().bool())
     assert bool(hybrid_attention(~given).all())
 
 
 def test_given_places_are_seen_by_all_and_see_each_other() -> None:
-    given = torch.tensor([[True, False, True, False]])
+    given = torch.tensor([[False, True, False]])  # behind the condition
     expected = [[1, 0, 1, 0], [1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]]
     assert hybrid_attention(given)[0].int().tolist() == expected
 
@@ -283,6 +283,41 @@ def test_the_second_pass_changes_only_what_is_remade() -> None:
     assert not torch.equal(again.tokens[remade], written.tokens[remade])
     assert torch.equal(again.confidence[~remade], written.confidence[~remade])
     assert again.lengths.tolist() == [6, 2, 4]
+
+
+def second_anew(written: Written, remade: Tensor, uniform: Uniform, settings: BammSampling) -> Tensor:
+    """The second pass, all positions computed for every token."""
+    model, condition = model_of(), video(3)
+    guidance = Guidance(settings.second_guidance_scale)
+    ids = model.with_end(written.tokens, written.lengths)
+    given = torch.cat([~remade, torch.zeros(3, 1, dtype=torch.bool)], dim=1)
+    given &= valid_mask(written.lengths + 1, ids.shape[1])
+    given[torch.arange(3), written.lengths] = True
+    with torch.no_grad():
+        context = model.context(*guidance.condition(condition))
+        for place in range(remade.shape[1]):
+            hidden = model.hidden(guidance.rows(ids), guidance.rows(given), context)[:, place]
+            logits = guidance.combine(model.head(hidden))[:, :CODES]
+            noise = -torch.log(-torch.log(uniform(logits.shape)))
+            drawn = (logits + settings.temperature * noise).argmax(dim=-1)
+            ids[:, place] = (
+                drawn if settings.redraw_given else torch.where(given[:, place], ids[:, place], drawn)
+            )
+    return torch.where(remade, ids[:, :-1], written.tokens)
+
+
+@pytest.mark.parametrize("redraw_given", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_second_pass_gives_the_tokens_of_computing_everything_anew(
+    scale: float, redraw_given: bool
+) -> None:
+    model, lengths = model_of(), torch.tensor([9, 2, 5])
+    settings = BammSampling(second_guidance_scale=scale, redraw_given=redraw_given)
+    written = first_pass(model, video(3), lengths, CONFIG.max_tokens, drawn(), settings)
+    remade = to_remake(written, settings)
+    again = second_pass(model, video(3), written, remade, drawn(1), settings)
+    valid = valid_mask(lengths, 9)
+    assert torch.equal(again.tokens[valid], second_anew(written, remade, drawn(1), settings)[valid])
 
 
 def test_without_a_second_pass_the_first_is_all() -> None:
