@@ -1,4 +1,4 @@
-"""How BAMM writes the base-layer tokens: once from left to right, then some of them again in sight of the others."""
+"""How BAMM draws the base-layer tokens: once from left to right, then some of them again in sight of the others."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ from hero_core.models.padding import valid_mask
 from hero_core.models.sampling import Guidance, Uniform, generating, lowest_ranks, sample_tokens
 
 
-class Written(NamedTuple):
+class BaseTokens(NamedTuple):
     """Base-layer tokens, as a pass leaves them.
 
     Attributes:
@@ -28,14 +28,14 @@ class Written(NamedTuple):
     confidence: Tensor
 
 
-def write_tokens(
+def generate_base(
     model: BammTransformer,
     condition: VideoFeatures,
     token_lengths: Tensor | None,
     most_tokens: int,
     uniform: Uniform,
     settings: BammSampling,
-) -> Written:
+) -> BaseTokens:
     """Base-layer tokens for videos.
 
     Args:
@@ -46,10 +46,10 @@ def write_tokens(
         uniform: each token takes ``(b, codebook_size + 1)`` numbers, or where END cannot be drawn one less.
         settings: see there.
     """
-    written = first_pass(model, condition, token_lengths, most_tokens, uniform, settings)
+    first = first_pass(model, condition, token_lengths, most_tokens, uniform, settings)
     if settings.remake == "none":
-        return written
-    return second_pass(model, condition, written, to_remake(written, settings), uniform, settings)
+        return first
+    return second_pass(model, condition, first, to_remake(first, settings), uniform, settings)
 
 
 def first_pass(
@@ -59,8 +59,8 @@ def first_pass(
     most_tokens: int,
     uniform: Uniform,
     settings: BammSampling,
-) -> Written:
-    """One token after another, each from those before it; see :func:`write_tokens`.
+) -> BaseTokens:
+    """One token after another, each from those before it; see :func:`generate_base`.
 
     A reaction whose first id is END is one token, code 0.
     """
@@ -68,48 +68,47 @@ def first_pass(
     batch, device = len(condition.global_feature), condition.global_feature.device
     blank = torch.full((batch, size + 1), model.end_id, device=device)
     none = torch.zeros_like(blank, dtype=torch.bool)
-    pen = _Pen(model, condition, settings.guidance_scale, uniform, settings)
-    ids, confidence = pen.write(blank, none, may_end=token_lengths is None)
+    sampler = _Sampler(model, condition, settings.guidance_scale, uniform, settings)
+    ids, confidence = sampler.sample(blank, none, may_end=token_lengths is None)
     if token_lengths is None:
-        token_lengths = (
-            (ids == model.end_id).long().argmax(dim=1).clamp(min=1)
-        )  # END is in the last place at least
+        ended = ids == model.end_id  # in the last place at least
+        token_lengths = ended.long().argmax(dim=1).clamp(min=1)
         ids = ids.masked_fill(ids == model.end_id, 0)
     longest = int(token_lengths.max())
-    return Written(ids[:, :longest], token_lengths, confidence[:, :longest])
+    return BaseTokens(ids[:, :longest], token_lengths, confidence[:, :longest])
 
 
-def to_remake(written: Written, settings: BammSampling) -> Tensor:
-    """Which of the tokens to write again, ``(b, m)`` bool."""
-    valid = valid_mask(written.lengths, written.tokens.shape[1])
+def to_remake(first: BaseTokens, settings: BammSampling) -> Tensor:
+    """Which of the tokens to draw again, ``(b, m)`` bool."""
+    valid = valid_mask(first.lengths, first.tokens.shape[1])
     if settings.remake == "every-second":
         return valid & (torch.arange(valid.shape[1], device=valid.device) % 2 == 1)
-    halves = (written.lengths / 2).round().clamp(min=1)
-    return lowest_ranks(written.confidence.masked_fill(~valid, torch.inf), halves)
+    halves = (first.lengths / 2).round().clamp(min=1)
+    return lowest_ranks(first.confidence.masked_fill(~valid, torch.inf), halves)
 
 
 def second_pass(
     model: BammTransformer,
     condition: VideoFeatures,
-    written: Written,
+    first: BaseTokens,
     remade: Tensor,
     uniform: Uniform,
     settings: BammSampling,
-) -> Written:
-    """Some tokens again, those at ``remade`` ``(b, m)``, in sight of the others; see :func:`write_tokens`."""
-    ids = model.with_end(written.tokens, written.lengths)  # (b, m + 1)
-    given = ~F.pad(remade, (0, 1)) & valid_mask(written.lengths + 1, ids.shape[1])
-    pen = _Pen(model, condition, settings.second_guidance_scale, uniform, settings)
-    ids, confidence = pen.write(ids, given, redraw=settings.redraw_given)
-    return Written(
-        torch.where(remade, ids[:, :-1], written.tokens),
-        written.lengths,
-        torch.where(remade, confidence, written.confidence),
+) -> BaseTokens:
+    """Some tokens again, those at ``remade`` ``(b, m)``, in sight of the others; see :func:`generate_base`."""
+    ids = model.with_end(first.tokens, first.lengths)  # (b, m + 1)
+    given = ~F.pad(remade, (0, 1)) & valid_mask(first.lengths + 1, ids.shape[1])
+    sampler = _Sampler(model, condition, settings.second_guidance_scale, uniform, settings)
+    ids, confidence = sampler.sample(ids, given, redraw=settings.redraw_given)
+    return BaseTokens(
+        torch.where(remade, ids[:, :-1], first.tokens),
+        first.lengths,
+        torch.where(remade, confidence, first.confidence),
     )
 
 
-class _Pen:
-    """Writes ids from left to right, under one guidance."""
+class _Sampler:
+    """Draws ids from left to right, under one guidance."""
 
     def __init__(
         self,
@@ -123,10 +122,10 @@ class _Pen:
         self._guidance, self._condition = Guidance(scale), condition
 
     @torch.no_grad()
-    def write(
+    def sample(
         self, ids: Tensor, given: Tensor, may_end: bool = False, redraw: bool = False
     ) -> tuple[Tensor, Tensor]:
-        """Draw every id but the last one, which is never written, and those that are given.
+        """Draw every id but the last one, which stays, and those that are given.
 
         What is given sees nothing that is drawn, and what is drawn nothing that comes later and is not given. So the
         sequence is computed once, and then one position for each id.

@@ -61,11 +61,11 @@ class BammSampling(ResidualSampling):
         guidance_scale: classifier-free guidance of the first pass; 1 is plain conditional generation, 0 unconditional.
         second_guidance_scale: the same of the second pass; the published code has 3 there, whatever it is asked for.
         temperature: 1 samples the predicted distribution, 0 takes its maximum.
-        remake: which tokens the second pass writes again: ``least-confident``, the half that the first pass found least
+        remake: which tokens the second pass draws again: ``least-confident``, the half that the first pass found least
             likely; ``every-second``; ``none``, without a second pass. The published code means the first of these, but
             its scores are all zero by then, so that it leaves the choice to how the machine sorts equal numbers.
         redraw_given: let the second pass also draw the tokens that stay, as the published code does: it goes on from
-            what was drawn there, which is thrown away at the end, and takes as many times longer as there are tokens.
+            what was drawn there, which is thrown away at the end, and takes several times as long.
         top_k_ratio: of the finer layers only, see above; here all codes are eligible.
     """
 

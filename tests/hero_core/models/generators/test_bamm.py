@@ -8,7 +8,13 @@ from torch import Tensor
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch, TrainingFacts, VideoFeatures, generator_class
 from hero_core.models.generators.bamm import Bamm, BammConfig, BammSampling, BammTransformer
-from hero_core.models.generators.bamm.passes import Written, first_pass, second_pass, to_remake, write_tokens
+from hero_core.models.generators.bamm.passes import (
+    BaseTokens,
+    first_pass,
+    generate_base,
+    second_pass,
+    to_remake,
+)
 from hero_core.models.generators.bamm.transformer import HybridDraws, hybrid_attention
 from hero_core.models.generators.momask import MomaskResidual, MomaskResidualConfig
 from hero_core.models.padding import valid_mask
@@ -201,7 +207,7 @@ def test_it_learns_tokens_and_lengths() -> None:
         loss.backward()
         optimiser.step()
     settings = BammSampling(temperature=0, guidance_scale=1, second_guidance_scale=1)
-    written = write_tokens(model, video(2), None, CONFIG.max_tokens, drawn(), settings)
+    written = generate_base(model, video(2), None, CONFIG.max_tokens, drawn(), settings)
     assert written.lengths.tolist() == lengths.tolist()
     assert written.tokens.masked_fill(~valid_mask(lengths, 7), -1).tolist() == tokens.tolist()
     assert model.training
@@ -267,7 +273,7 @@ def test_a_reaction_is_at_most_what_is_asked_for() -> None:
 def test_what_is_remade() -> None:
     lengths = torch.tensor([5, 1, 4])
     confidence = torch.tensor([[0.5, 0.1, 0.9, 0.2, 0.3], [0.4, 0, 0, 0, 0], [0.2, 0.1, 0.3, 0.4, 0]])
-    written = Written(tokens_of(lengths), lengths, confidence)
+    written = BaseTokens(tokens_of(lengths), lengths, confidence)
     remade = to_remake(written, BammSampling(remake="least-confident"))
     assert remade.int().tolist() == [[0, 1, 0, 1, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
     remade = to_remake(written, BammSampling(remake="every-second"))
@@ -285,7 +291,7 @@ def test_the_second_pass_changes_only_what_is_remade() -> None:
     assert again.lengths.tolist() == [6, 2, 4]
 
 
-def second_anew(written: Written, remade: Tensor, uniform: Uniform, settings: BammSampling) -> Tensor:
+def second_anew(written: BaseTokens, remade: Tensor, uniform: Uniform, settings: BammSampling) -> Tensor:
     """The second pass, all positions computed for every token."""
     model, condition = model_of(), video(3)
     guidance = Guidance(settings.second_guidance_scale)
@@ -323,7 +329,7 @@ def test_the_second_pass_gives_the_tokens_of_computing_everything_anew(
 def test_without_a_second_pass_the_first_is_all() -> None:
     model, settings = model_of(), BammSampling(remake="none")
     first = first_pass(model, video(3), None, CONFIG.max_tokens, drawn(), settings)
-    written = write_tokens(model, video(3), None, CONFIG.max_tokens, drawn(), settings)
+    written = generate_base(model, video(3), None, CONFIG.max_tokens, drawn(), settings)
     assert torch.equal(written.tokens, first.tokens)
 
 
