@@ -12,4 +12,5 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     """Called by mkdocs for every page before it is rendered."""
     if page.file.src_uri == "index.md":
         markdown = (_ROOT / "README.md").read_text(encoding="utf-8").replace("](docs/", "](")
-    return _LINK.sub(lambda found: found[0] if (_ROOT / "docs" / found[2]).is_file() else found[1], markdown)
+    inside = {path.name for path in (_ROOT / "docs").iterdir()}
+    return _LINK.sub(lambda found: found[0] if found[2] in inside else found[1], markdown)
