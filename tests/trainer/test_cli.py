@@ -253,7 +253,7 @@ def test_interrupt_saves_and_says_how_to_go_on(hero_train, data_folder, tmp_path
     code, out, _ = hero_train("status", run)
     assert code == 0
     assert "rvq: state stopped, step " in out
-    assert out.count("state not begun") == 3
+    assert out.count("state not begun") == 4
     assert f"\ngo on with: hero-train all {data_folder} --out {run} --resume\n" in out
     (run / "rvq" / "curves.png").unlink(missing_ok=True)
     assert hero_train("curves", run)[:2] == (0, f"written: {run / 'rvq' / 'curves.png'}\n")

@@ -97,7 +97,9 @@ def tokenizer_rows(results: Mapping[str, Sequence[Json]], encoders: Mapping[str,
     for labels in shared.values():
         of_label = results[labels[0]]
         trips = [each["metrics"]["all"]["reconstruction"] for each in of_label]
-        measured = [{"fid": Cell(trip["fid"]), MPJPE: Cell(1000 * trip["mpjpe_m"])} for trip in trips]
+        measured = [
+            {"fid": _metric(trip["fid"]), MPJPE: Cell(1000 * trip["mpjpe_m"]["mean"])} for trip in trips
+        ]
         judged = judged_row("", "tokenizer", of_label, "reconstruction")
         cells = {**(judged.cells if judged else {}), **over_seeds(measured)}
         rows.append(Row(f"tokenizer round trip: {', '.join(labels)}", "tokenizer", cells))
