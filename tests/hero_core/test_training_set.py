@@ -153,3 +153,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "dataset.json", description | {"schema": "training-data/1"})
     with pytest.raises(ManifestError, match="hero-pipeline build-pairs"):
         TrainingSet(tmp_path)
+
+
+def test_the_first_motion_of_every_training_clip_can_be_read_alone(make_set, entries, tmp_path):
+    pass

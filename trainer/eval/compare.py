@@ -17,7 +17,6 @@ from trainer.eval.rows import Row, model_row, truth_rows
 from trainer.eval.study_table import StudyTable
 from trainer.eval.tables import Table
 
-RESAMPLES = 1000
 _EMPTY = "-"
 
 
@@ -62,7 +61,7 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
     first, *others = kept
     for other in others:
         require_same_pairs(kept[first], kept[other])
-    drawn = {name: resampled([one], RESAMPLES) for name, one in kept.items()}
+    drawn = {name: resampled([one]) for name, one in kept.items()}
     best = best_apart(drawn)
     rows: list[Row] = truth_rows(results[first])[:1]
     for name, result in results.items():

@@ -14,6 +14,7 @@ from trainer.metrics import fid
 
 _TAILS_PERCENT = (2.5, 97.5)
 SEED = 0
+RESAMPLES = 200
 
 RIGHT = "right_"
 """Begins the names of the shares of right answers, one for each question."""
@@ -44,7 +45,7 @@ class Difference(NamedTuple):
         return not self.band.low <= 0 <= self.band.high
 
 
-def resampled(trainings: Sequence[ByClip], resamples: int) -> dict[str, Resampled]:
+def resampled(trainings: Sequence[ByClip], resamples: int = RESAMPLES) -> dict[str, Resampled]:
     """The metrics of :data:`BETTER` that were measured, each the mean over the trainings of one model.
 
     The clips of a resample follow from their number alone, so that models measured on the same clips can be compared.

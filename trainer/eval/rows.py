@@ -12,7 +12,11 @@ from trainer.eval.paired import RIGHT
 
 Json = Mapping[str, Any]
 
+PAPER = ("fid", "diversity", "multimodality")
+"""The metrics of the paper's tables, in their order."""
+
 MPJPE = "mpjpe_mm"
+"""Of a tokenizer's round trip alone, so in the last column."""
 
 
 class Cell(NamedTuple):
@@ -121,12 +125,11 @@ def over_seeds(trainings: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
 
 
 def columns_of(rows: Sequence[Row]) -> list[str]:
-    """The metrics of a table, shares of right answers first, in the order in which rows name them."""
-    names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    right = [f"{RIGHT}{question}" for question in QUESTIONS]
-    models = [name for row in rows if row.kind == "model" for name in row.cells if name not in right]
-    others = [name for name in names if name not in right and name not in models]
-    return [*(name for name in right if name in names), *dict.fromkeys(models), *others]
+    """The metrics of a table, shares of right answers first, then the paper's, then others in order of their names."""
+    names = {name for row in rows for name in row.cells}
+    first = [*(f"{RIGHT}{question}" for question in QUESTIONS), *PAPER]
+    others = sorted(names - set(first) - {MPJPE})
+    return [name for name in (*first, *others, MPJPE) if name in names]
 
 
 def _joined(cells: Sequence[Cell]) -> Cell:

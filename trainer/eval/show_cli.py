@@ -4,7 +4,7 @@ from rich.markup import escape
 from rich.table import Table as RichTable
 
 from hero_core.cli import console
-from trainer.eval.formats import MARK, header, lines
+from trainer.eval.formats import MARK, header, lines, markdown
 from trainer.eval.study_table import StudyTable
 from trainer.eval.tables import Table
 
@@ -20,7 +20,10 @@ def show_table(table: Table) -> None:
 
 
 def show_study(table: StudyTable) -> None:
-    """Print the table of a study, and what is to be known of it."""
+    """Print the table of a study, and what is to be known of it; as Markdown where that is no terminal."""
+    if not console.is_terminal:
+        say(markdown(table))
+        return
     rows = [
         [
             line.label,
