@@ -40,7 +40,9 @@ def silent_of(jobs):
 def chain(folder):
     """``a`` and ``b`` before ``c``, named before them; ``d`` alone."""
     needs = {"c": {"a", "b"}, "a": set(), "b": set(), "d": set()}
-    return [Job(name, partial(write, folder / name, after), frozenset(after)) for name, after in needs.items()]
+    return [
+        Job(name, partial(write, folder / name, after), frozenset(after)) for name, after in needs.items()
+    ]
 
 
 @pytest.mark.parametrize("processes", [1, 2])

@@ -12,12 +12,6 @@ from trainer.eval.paired import RIGHT
 
 Json = Mapping[str, Any]
 
-PAPER = ("fid", "diversity", "multimodality")
-"""The metrics of the paper's tables, in their order."""
-
-MPJPE = "mpjpe_mm"
-"""Of a tokenizer's round trip alone, so in the last column."""
-
 
 class Cell(NamedTuple):
     """One number.
@@ -101,7 +95,7 @@ def tokenizer_rows(results: Mapping[str, Sequence[Json]], encoders: Mapping[str,
     for labels in shared.values():
         of_label = results[labels[0]]
         trips = [each["metrics"]["all"]["reconstruction"] for each in of_label]
-        measured = [{"fid": Cell(trip["fid"]), MPJPE: Cell(1000 * trip["mpjpe_m"])} for trip in trips]
+        measured = [{name: _metric(values) for name, values in trip.items()} for trip in trips]
         judged = judged_row("", "tokenizer", of_label, "reconstruction")
         cells = {**(judged.cells if judged else {}), **over_seeds(measured)}
         rows.append(Row(f"tokenizer round trip: {', '.join(labels)}", "tokenizer", cells))
@@ -122,14 +116,6 @@ def over_seeds(trainings: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
     """The cells of several trainings as one, for the metrics that all of them have."""
     names = [name for name in trainings[0] if all(name in each for each in trainings)]
     return {name: _joined([each[name] for each in trainings]) for name in names}
-
-
-def columns_of(rows: Sequence[Row]) -> list[str]:
-    """The metrics of a table, shares of right answers first, then the paper's, then others in order of their names."""
-    names = {name for row in rows for name in row.cells}
-    first = [*(f"{RIGHT}{question}" for question in QUESTIONS), *PAPER]
-    others = sorted(names - set(first) - {MPJPE})
-    return [name for name in (*first, *others, MPJPE) if name in names]
 
 
 def _joined(cells: Sequence[Cell]) -> Cell:

@@ -9,6 +9,11 @@ from trainer.eval.paired import best_apart, difference, resampled
 from trainer.metrics import fid
 
 
+@pytest.fixture
+def rng():
+    return np.random.default_rng(1)
+
+
 def kept(rng, right, shift, count=60, real=None):
     """Results on ``count`` clips with two pairs each, of which a share ``right`` is right."""
     pairs = [f"pair{number}" for number in range(2 * count)]
@@ -17,7 +22,20 @@ def kept(rng, right, shift, count=60, real=None):
     answers = (np.arange(count) < right * count).astype(float)[:, None].repeat(4, axis=1)
     answers[:10, 1] = np.nan  # a question that does not apply to all
     generated = real + shift + 0.1 * rng.normal(size=real.shape)
-    return ByClip(np.array(pairs), np.array(clips), real, generated, np.array(clips[::2]), answers)
+    nothing = np.empty((2 * count, 0), np.float32)
+    jerks = np.where(np.arange(2 * count) % 2, np.nan, shift)[None]  # applies to every other pair
+    return ByClip(
+        pairs=np.array(pairs),
+        clips=np.array(clips),
+        real=real,
+        generated=generated,
+        joint_real=nothing,
+        joint_generated=nothing,
+        metrics=np.array(["peak_jerk_m_s3"]),
+        values=jerks,
+        judged=np.array(clips[::2]),
+        right=answers,
+    )
 
 
 def test_the_metrics_are_those_of_all_clips(rng):
@@ -26,11 +44,14 @@ def test_the_metrics_are_those_of_all_clips(rng):
     assert found["fid"].value == pytest.approx(fid(one.real, one.generated))
     assert found["right_all"].value == pytest.approx(0.5)
     assert found["right_side"].value == pytest.approx(20 / 50)
+    assert found["peak_jerk_m_s3"].value == pytest.approx(1.0)
     assert found["right_all"].resamples.std() == pytest.approx((0.25 / 60) ** 0.5, rel=0.2)
     other = kept(rng, 0.9, 2.0)
     both = resampled([one, other])
     assert both["right_all"].value == pytest.approx(0.7)
-    assert both["fid"].value == pytest.approx(np.mean([fid(each.real, each.generated) for each in (one, other)]))
+    assert both["fid"].value == pytest.approx(
+        np.mean([fid(each.real, each.generated) for each in (one, other)])
+    )
 
 
 def test_pairing_finds_what_separate_intervals_do_not(rng):
@@ -45,7 +66,9 @@ def test_pairing_finds_what_separate_intervals_do_not(rng):
 
 
 def test_only_what_is_better_than_every_other_is_best(rng):
-    models = {name: resampled([kept(rng, right, 0.0)]) for name, right in (("a", 0.5), ("b", 0.9), ("c", 0.9))}
+    models = {
+        name: resampled([kept(rng, right, 0.0)]) for name, right in (("a", 0.5), ("b", 0.9), ("c", 0.9))
+    }
     assert "right_all" not in best_apart(models)
     del models["c"]
     assert best_apart(models)["right_all"] == "b"
