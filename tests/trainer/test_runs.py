@@ -488,3 +488,11 @@ def test_stored_settings_of_another_version_are_refused(tmp_path, train_tiny):
     write_json(path, {**read_json(path), "unheard_of": 1})
     with pytest.raises(ConfigError, match="unheard_of"):
         PartFolder(tmp_path, "evaluator").stored_config()
+
+
+def test_one_motion_for_each_video_is_other_data(train_tiny, tmp_path):
+    every, first = (
+        train_tiny.request(tmp_path, f"motions_per_video={which}").data for which in ("all", "first")
+    )
+    assert first.digest != every.digest
+    assert len(first.train()) <= len(every.train())

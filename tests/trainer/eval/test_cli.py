@@ -50,9 +50,12 @@ def files_read(monkeypatch):
     return read
 
 
-def test_metrics_is_a_subcommand():
-    assert [command.name for command in app.registered_commands] == ["metrics"]
-    assert app.registered_callback is not None
+def test_help_names_every_command_with_an_example(hero_eval):
+    code, shown, _ = hero_eval("--help")
+    assert code == 0
+    for command in app.registered_commands:
+        assert f"E.g. hero-eval {command.name} " in str(command.callback.__doc__)
+        assert command.name in shown
 
 
 def test_says_its_version(hero_eval):
