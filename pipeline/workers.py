@@ -80,6 +80,15 @@ def convert_motion(item: Input, conversion: MotionConversion) -> Outcome:
         return replace(outcome, stage="motion", reason=str(error))
 
 
+def kill_seconds_of(item: Input, limits: DecodeLimits) -> float:
+    """Wall time after which a process that reads this input is killed; it follows the size, and nothing is opened."""
+    try:
+        size = item.path.stat().st_size
+    except OSError:
+        size = 0
+    return limits.kill_seconds(size)
+
+
 def broken(item: Input, stage: str, reason: str) -> Outcome:
     """What became of an input that broke the process which read it; nothing is read here.
 
