@@ -15,7 +15,7 @@ from pipeline.decode.video import DecodedClip, decode_clip
 from pipeline.motions import LoadedMotion, MotionConversion, MotionError, load_motion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """One file to read.
 
