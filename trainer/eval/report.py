@@ -54,8 +54,8 @@ class Subject:
     joint_evaluator: Origin | None = None
 
     def __post_init__(self) -> None:
-        for name, part in self.run.generator.parts.items():
-            origin = self.run.origins[name]
+        for name, origin in self.run.origins.items():
+            part = self.run.generator.parts[name]
             recorded = _trained_on(origin).get("features")
             if part.trained_on != "pairs" or recorded is None or self.data.identity is None:
                 continue
