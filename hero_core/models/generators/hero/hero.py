@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from hero_core.config import Config
 from hero_core.errors import ConfigError
 from hero_core.models.base import Reactions, VideoFeatures, register
+from hero_core.models.explanation import Explanation
 from hero_core.models.generators.hero.masked import MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
@@ -101,6 +102,13 @@ class Hero(nn.Module):
                 bound = self.sampling, torch.get_float32_matmul_precision(), weights
                 motion = recordings(self._react, inputs, bound)
         return Reactions(motion[:, : max(frames)], torch.tensor(frames))
+
+    @torch.no_grad()
+    def explain(self, condition: VideoFeatures, motion: Tensor, lengths: Tensor) -> Explanation:
+        """What the masked transformer looks at, shown the tokens of finished reactions ``(b, n, 263)``."""
+        tokens = self.tokenizer.encode(motion, lengths)  # (b, m, q)
+        found = self.masked.explain(tokens[..., 0], lengths // self.tokenizer.unit_length, condition)
+        return found._replace(tokens=tokens)
 
     @torch.no_grad()
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:
