@@ -74,7 +74,8 @@ class Attention(nn.Module):
     def weights(self, query: Tensor, memory: Memory, when: Rotation | None = None) -> Tensor:
         """How much each query looks at each place of the memory in :meth:`gather`: ``(b, h, n, t)``, rows sum to 1."""
         queries = self._split(query) if when is None else when(self._split(query))
-        return (queries @ memory.keys.mT * queries.shape[-1] ** -0.5).softmax(dim=-1)
+        logits: Tensor = queries @ memory.keys.mT * queries.shape[-1] ** -0.5
+        return logits.softmax(dim=-1)
 
     def _weigh(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         p = self.dropout.p if self.training else 0.0

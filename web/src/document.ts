@@ -47,7 +47,7 @@ export interface SampleFacts {
   metrics: Record<string, number>;
   video: VideoFacts | null;
   sampled_seconds: number[];
-  moment: { label: string; seconds: number } | null;
+  moment_seconds: number | null;
   motions: MotionFacts[];
 }
 

@@ -215,7 +215,7 @@ export class Player {
     const { duration } = this.clock;
     const seek = (seconds: number): void => this.clock.seek(seconds);
     const visible = this.shown.filter((each) => each.visible);
-    const within = [tracks.ruler(duration, sample.moment, seek)];
+    const within = [tracks.ruler(duration, sample.moment_seconds, seek)];
     for (const { name, motion } of visible) {
       const title = visible.length > 1 ? `Feet, ${name}` : "Feet on the floor";
       if (motion.contacts) within.push(tracks.contacts(title, motion, this.given.body.colours, duration, seek));

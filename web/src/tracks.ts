@@ -132,7 +132,7 @@ export function contacts(name: string, motion: Motion, colours: { left: string; 
 }
 
 /** Seconds along the time line, and a moment that is known. */
-export function ruler(duration: number, moment: SampleFacts["moment"], seek: (seconds: number) => void): Track {
+export function ruler(duration: number, moment: number | null, seek: (seconds: number) => void): Track {
   return lane("", "Seconds", 20, duration, seek, (context, width, _height, x) => {
     const step = [0.5, 1, 2, 5, 10].find((each) => x(each) >= 44) ?? 20;
     for (let time = 0; time <= duration + 1e-6; time += step) {
@@ -141,12 +141,12 @@ export function ruler(duration: number, moment: SampleFacts["moment"], seek: (se
       const align = time === 0 ? "left" : x(time) > width - 14 ? "right" : "center";
       write(context, `${Number(time.toFixed(1))} s`, Math.min(Math.max(x(time), 0), width), 16, FAINT, align, 10);
     }
-    if (moment && moment.seconds > 0 && moment.seconds < duration) {
+    if (moment !== null && moment > 0 && moment < duration) {
       context.fillStyle = "#2ea078";
       context.beginPath();
-      context.moveTo(x(moment.seconds) - 5, 0);
-      context.lineTo(x(moment.seconds) + 5, 0);
-      context.lineTo(x(moment.seconds), 8);
+      context.moveTo(x(moment) - 5, 0);
+      context.lineTo(x(moment) + 5, 0);
+      context.lineTo(x(moment), 8);
       context.fill();
     }
   }, "ruler");
