@@ -49,15 +49,13 @@ def reaction_document(reaction: Reaction, files: list[Path], limits: VideoLimits
         files=[File(path.name, path.read_bytes()) for path in files],
     )
     seconds = len(reaction.joints) / FPS
+    clip = reaction.clip
+    sampling = {key: value for key, value in provenance["sampling"].items() if value not in (None, False)}
     facts = [
-        ("Generator", f"{name}, seed {provenance['seed']}"),
-        ("Reaction", f"{len(reaction.joints)} frames, {seconds:.2f} s at {FPS} fps"),
-        (
-            "Video",
-            f"{reaction.clip.frame_count} frames, {reaction.clip.frame_count / reaction.clip.fps:.2f} s",
-        ),
-        ("Encoder", str(provenance["encoder"])),
-        ("Sampling", ", ".join(f"{key} {value}" for key, value in provenance["sampling"].items())),
+        ("Reaction", f"{len(reaction.joints)} frames at {FPS} fps, seed {provenance['seed']}"),
+        ("Video", f"{clip.frame_count} frames at {clip.fps:.4g} fps, {clip.frame_count / clip.fps:.2f} s"),
+        ("Sampling", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sampling.items())),
+        ("Made of", reaction.statement),
     ]
     left_out = (
         [] if video else [f"The video is larger than {limits.file_bytes:,} bytes and not in this page."]
@@ -72,7 +70,7 @@ def reaction_document(reaction: Reaction, files: list[Path], limits: VideoLimits
     )
     return Document(
         title=f"A reaction to {reaction.video.name}",
-        subtitle=reaction.statement,
+        subtitle=f"{name} watched {len(clip.timestamps_seconds)} frames and moved for {seconds:.1f} s",
         samples=[sample],
         notes=[*left_out, *reaction.warnings],
     )

@@ -1,16 +1,20 @@
 // The moving body: tapered capsules for limbs, a lofted trunk, a head with a nose that shows where it looks.
 import {
+  BackSide,
   Group,
   LatheGeometry,
+  type Material,
   Matrix4,
   Mesh,
-  MeshStandardMaterial,
+  MeshPhongMaterial,
+  ShaderMaterial,
   Quaternion,
   SphereGeometry,
   Vector2,
   Vector3,
 } from "three";
 import type { BodyFacts, LimbFacts } from "./document";
+import { CASTS } from "./shadow";
 import { Trunk } from "./trunk";
 
 const UP = new Vector3(0, 1, 0);
@@ -28,12 +32,12 @@ export class Figure {
   private readonly neck: Mesh;
   private readonly nose: Mesh;
   private readonly neckLength: number;
-  private readonly materials: MeshStandardMaterial[] = [];
+  private readonly materials: Material[] = [];
 
   /** `rest` is any pose: its bone lengths are the figure's. */
   constructor(body: BodyFacts, rest: Float32Array, trunkColour: string, opacity = 1) {
-    const material = (colour: string): MeshStandardMaterial => {
-      const made = new MeshStandardMaterial({ color: colour, roughness: 0.62, metalness: 0 });
+    const material = (colour: string): MeshPhongMaterial => {
+      const made = new MeshPhongMaterial({ color: colour, specular: "#1c2027", shininess: 24 });
       if (opacity < 1) Object.assign(made, { transparent: true, opacity });
       this.materials.push(made);
       return made;
@@ -56,10 +60,16 @@ export class Figure {
     this.neck = new Mesh(capsule(0.05, 0.045, this.neckLength), grey);
     this.nose = new Mesh(capsule(0.03, 0.02, 0.045), material(body.colours.nose));
     this.group.add(this.head, this.neck, this.nose);
-    this.group.traverse((part) => {
-      part.castShadow = opacity === 1;
+    const rim = outline();
+    this.materials.push(rim);
+    for (const part of this.group.children.slice() as Mesh[]) {
       part.frustumCulled = false;
-    });
+      if (opacity < 1) continue;
+      part.layers.enable(CASTS);
+      const around = new Mesh(part.geometry, rim); // moves with its part
+      around.frustumCulled = false;
+      part.add(around);
+    }
   }
 
   /** Take the pose of 22 joints. */
@@ -89,13 +99,30 @@ export class Figure {
     for (const material of this.materials) material.dispose();
   }
 
-  private addLimb(limb: LimbFacts, rest: Float32Array, material: MeshStandardMaterial): void {
+  private addLimb(limb: LimbFacts, rest: Float32Array, material: MeshPhongMaterial): void {
     const [[from, a], [to, b]] = limb;
     const length = Math.max(distance(rest, from, to), 0.02);
     const mesh = new Mesh(capsule(a, b, length), material);
     this.limbs.push({ mesh, from, to, length });
     this.group.add(mesh);
   }
+}
+
+/** A bright rim around each part, so that limbs stand out from what is behind them. */
+function outline(): ShaderMaterial {
+  return new ShaderMaterial({
+    side: BackSide,
+    vertexShader: `
+      void main() {
+        vec4 place = projectionMatrix * modelViewMatrix * vec4(position, 1.0);
+        vec4 out_ = projectionMatrix * modelViewMatrix * vec4(position + normal * 0.01, 1.0);
+        vec2 way = out_.xy / out_.w - place.xy / place.w;
+        float size = length(way);
+        if (size > 1e-5) place.xy += way / size * min(size, 0.006) * place.w;
+        gl_Position = place;
+      }`,
+    fragmentShader: `void main() { gl_FragColor = vec4(0.985, 0.99, 1.0, 1.0); }`,
+  });
 }
 
 /** Joint `index` of a pose. */

@@ -1,10 +1,10 @@
-// The floor: a checkerboard that fades into the background, with shadows on it.
-import { Color, Group, Mesh, PlaneGeometry, ShaderMaterial, ShadowMaterial } from "three";
+// The floor: a checkerboard that fades into the background.
+import { Color, Mesh, PlaneGeometry, ShaderMaterial } from "three";
 
 const SIZE_M = 40;
 
 export class Floor {
-  readonly group = new Group();
+  readonly mesh: Mesh;
   private readonly board: ShaderMaterial;
 
   constructor(background: string, tile: string, line: string) {
@@ -47,13 +47,8 @@ export class Floor {
           #include <colorspace_fragment>
         }`,
     });
-    const board = new Mesh(plane, this.board);
-    board.renderOrder = -2;
-    const shade = new Mesh(plane, new ShadowMaterial({ opacity: 0.26, color: 0x1a2438 }));
-    shade.position.y = 0.001;
-    shade.receiveShadow = true;
-    shade.renderOrder = -1;
-    this.group.add(board, shade);
+    this.mesh = new Mesh(plane, this.board);
+    this.mesh.renderOrder = -2;
   }
 
   /** Where the board is seen best. */

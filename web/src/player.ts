@@ -81,17 +81,18 @@ export class Player {
       button("One frame back (left arrow)", icon(BACK, true), () => this.clock.step(-1)),
       this.playButton,
       button("One frame on (right arrow)", icon(AHEAD, true), () => this.clock.step(1)),
-      this.range,
       this.readout,
+      element("span", { class: "gap" }),
       this.speeds,
       this.loopButton,
     );
+    const scrubber = element("div", { class: "track scrubber" }, element("span", { class: "name" }), this.range);
     this.box = element(
       "section",
       { class: "player", attributes: { "aria-label": "Player" } },
       element("div", { class: "heading" }, this.title, this.chips),
       this.screens,
-      element("div", { class: "card console" }, transport, this.lanes),
+      element("div", { class: "card console" }, transport, scrubber, this.lanes),
       element("div", { class: "below" }, this.facts, this.files),
     );
     new ResizeObserver(() => (this.drawnTime = -1)).observe(this.lanes);
@@ -226,6 +227,9 @@ export class Player {
     if (coded) within.push(tracks.tokens(coded.motion, duration, seek));
     const weights = visible.find(({ motion }) => motion.facts.frame_weights)?.motion.facts.frame_weights;
     const strip = weights ? [tracks.frameWeights(sample, weights, duration, seek)] : [];
+    if (explained && explained.motion.facts.attention?.frames === sample.sampled_seconds.length) {
+      strip.push(tracks.lookedAtNow(sample, explained.motion, duration, seek));
+    }
     this.lanes.replaceChildren(...within.map(({ row }) => row));
     this.underVideo.replaceChildren(...strip.map(({ row }) => row));
     this.drawn = [...strip, ...within];
@@ -247,7 +251,7 @@ export class Player {
 }
 
 function hasWeights(sample: SampleFacts): boolean {
-  return sample.motions.some((motion: MotionFacts) => motion.frame_weights);
+  return sample.motions.some((motion: MotionFacts) => motion.frame_weights || motion.attention);
 }
 
 function dot(colour: string): HTMLElement {

@@ -1,11 +1,9 @@
 // The three-dimensional view: figures side by side or in one place, a camera to turn, and what lies on the floor.
 import {
-  ACESFilmicToneMapping,
   Color,
   DirectionalLight,
   Group,
   HemisphereLight,
-  PCFSoftShadowMap,
   PerspectiveCamera,
   Scene,
   Vector3,
@@ -18,6 +16,7 @@ import { Figure } from "./figure";
 import { Floor } from "./floor";
 import { Marks } from "./marks";
 import { Motion } from "./motion";
+import { Shadow } from "./shadow";
 
 export const BACKGROUND = "#fbfcfe";
 const FIELD_OF_VIEW = 30;
@@ -56,7 +55,8 @@ export class Stage {
   private readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.1, 80);
   private readonly controls: OrbitControls;
   private readonly floor = new Floor(BACKGROUND, "#e3e8f0", "#d3dae6");
-  private readonly sun = new DirectionalLight("#fff8ee", 2.5);
+  private readonly shadow = new Shadow("#1c2840");
+  private readonly sun = new DirectionalLight("#fffaf2", 2.3);
   private readonly labels = element("div", { class: "labels" });
   private actors: Actor[] = [];
   private followed = new Vector3();
@@ -66,19 +66,10 @@ export class Stage {
   constructor(private readonly body: BodyFacts) {
     const canvas = element("canvas", { attributes: { "aria-label": "The reaction in three dimensions; drag to turn", tabindex: "-1" } });
     this.renderer = new WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
-    this.renderer.shadowMap.enabled = true;
-    this.renderer.shadowMap.type = PCFSoftShadowMap;
-    this.renderer.toneMapping = ACESFilmicToneMapping;
-    this.renderer.toneMappingExposure = 1.12;
     this.scene.background = new Color(BACKGROUND);
-    this.sun.castShadow = true;
-    this.sun.shadow.mapSize.set(2048, 2048);
-    this.sun.shadow.bias = -0.0004;
-    this.sun.shadow.normalBias = 0.012;
-    this.sun.shadow.radius = 5;
-    const fill = new DirectionalLight("#dfe9ff", 0.7);
-    fill.position.set(3, 2.5, 4);
-    this.scene.add(this.floor.group, this.sun, this.sun.target, fill, new HemisphereLight("#ffffff", "#c3c9d6", 1.6));
+    const fill = new DirectionalLight("#e8eeff", 1.1);
+    fill.position.set(4, 2, 3);
+    this.scene.add(this.floor.mesh, this.shadow.mesh, this.sun, this.sun.target, fill, new HemisphereLight("#ffffff", "#d8dde7", 2.0));
     this.box = element("div", { class: "stage" }, canvas, this.labels);
     this.controls = new OrbitControls(this.camera, canvas);
     this.controls.maxPolarAngle = Math.PI / 2 - 0.02;
@@ -165,6 +156,7 @@ export class Stage {
       marks.pose(frame, pose);
     }
     if (this.view.follow) this.follow(seconds);
+    this.castShadow(seconds);
     this.renderer.render(this.scene, this.camera);
     this.placeLabels(seconds);
   }
@@ -181,6 +173,17 @@ export class Stage {
     this.controls.target.add(step);
     this.controls.update();
     this.stale = step.length() > 1e-4;
+  }
+
+  private castShadow(seconds: number): void {
+    const centre = this.centreOf(seconds);
+    let reach = 0.5;
+    for (const { shown, place } of this.actors) {
+      if (!shown.visible) continue;
+      const pose = shown.motion.poseAt(shown.motion.frameAt(seconds));
+      reach = Math.max(reach, Math.abs(pose[0] + place.position.x - centre.x), Math.abs(pose[2] - centre.z));
+    }
+    this.shadow.cast(this.renderer, this.scene, centre, reach + 1.4);
   }
 
   private centreOf(seconds: number): Vector3 {
@@ -214,10 +217,7 @@ export class Stage {
     const centre = middle(points).setY(0);
     const size = Math.max(...points.map((point) => Math.hypot(point.x - centre.x, point.z - centre.z))) + 1.2;
     this.sun.target.position.copy(centre);
-    this.sun.position.copy(centre).add(new Vector3(-1.6, 5.2, 2.2));
-    const { camera } = this.sun.shadow;
-    Object.assign(camera, { left: -size, right: size, top: size, bottom: -size, near: 0.5, far: 14 });
-    camera.updateProjectionMatrix();
+    this.sun.position.copy(centre).add(new Vector3(-3, 4.2, 3));
     this.floor.look(centre.x, centre.z, Math.max(3.4, size * 1.5));
   }
 

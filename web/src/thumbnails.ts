@@ -22,9 +22,9 @@ export class Thumbnails {
     private readonly fps: number,
   ) {
     this.scene.background = new Color("#f7f9fc");
-    const sun = new DirectionalLight("#fff6ea", 2.2);
-    sun.position.set(-1.6, 4, 2.4);
-    this.scene.add(sun, new AmbientLight("#e6ebf5", 1.7));
+    const sun = new DirectionalLight("#fffaf2", 2.2);
+    sun.position.set(-3, 4.2, 3);
+    this.scene.add(sun, new AmbientLight("#e6ebf5", 2.2));
   }
 
   /** Draw a motion into a canvas as soon as it is in sight. */

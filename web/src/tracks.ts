@@ -49,13 +49,11 @@ function lane(name: string, help: string, height: number, duration: number, seek
 export function frameWeights(sample: SampleFacts, weights: number[], duration: number, seek: (seconds: number) => void): Track {
   const most = Math.max(...weights, 1e-9);
   const times = sample.sampled_seconds;
-  const half = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) / 2 : 0.2;
   const help = `Interaction intention (IIE): how much each of the ${times.length} frames that the model saw counts; the highest is ${percent(most)}`;
   return lane("Key frames (IIE)", help, 44, duration, seek, (context, _, height, x) => {
-    times.forEach((time, index) => {
+    times.forEach((_time, index) => {
       const share = weights[index] / most;
-      const left = x(Math.max(time - half, 0)) + 1;
-      const wide = Math.max(x(time + half) - x(Math.max(time - half, 0)) - 2, 1);
+      const [left, wide] = cell(times, index, x);
       context.fillStyle = "#e9edf4";
       rounded(context, left, 0, wide, height, 3);
       context.fillStyle = heat(0.25 + 0.75 * share);
@@ -63,6 +61,29 @@ export function frameWeights(sample: SampleFacts, weights: number[], duration: n
       if (weights[index] >= 0.1 && wide > 22) write(context, percent(weights[index]), left + wide / 2, Math.min(height - share * height + 12, height - 5), share > 0.3 ? "#ffffff" : INK, "center");
     });
   }, "under-video");
+}
+
+/** What the present moment of the reaction looks at. */
+export function lookedAtNow(sample: SampleFacts, motion: Motion, duration: number, seek: (seconds: number) => void): Track {
+  const facts = motion.facts.attention!;
+  const values = bytesOf(facts.data);
+  const times = sample.sampled_seconds;
+  let now = 0;
+  const help = "Dynamic information (DIE): what the reaction looks at in the moment that is shown";
+  const track = lane("Looked at now (DIE)", help, 12, duration, seek, (context, _width, height, x) => {
+    const token = Math.min(Math.floor((now / motion.seconds) * facts.tokens), facts.tokens - 1);
+    times.forEach((_time, index) => {
+      const [left, wide] = cell(times, index, x);
+      context.fillStyle = heat(values[token * facts.frames + index] / 255);
+      rounded(context, left, 0, wide, height, 3);
+    });
+  }, "under-video");
+  const draw = track.draw;
+  track.draw = (seconds) => {
+    now = seconds;
+    draw(seconds);
+  };
+  return track;
 }
 
 /** How much each token of the reaction (across) looks at each frame of the video (down). */
@@ -150,6 +171,15 @@ export function ruler(duration: number, moment: number | null, seek: (seconds: n
       context.fill();
     }
   }, "ruler");
+}
+
+/** Where a sampled frame stands: from halfway after the one before to halfway before the next; left and width. */
+function cell(times: number[], index: number, x: (seconds: number) => number): [number, number] {
+  const apart = times.length > 1 ? (times[times.length - 1] - times[0]) / (times.length - 1) : 0.4;
+  const before = index ? (times[index - 1] + times[index]) / 2 : Math.max(times[0] - apart / 2, 0);
+  const after = index + 1 < times.length ? (times[index] + times[index + 1]) / 2 : times[index] + apart / 2;
+  const left = x(before) + 0.75;
+  return [left, Math.max(x(after) - 0.75 - left, 1)];
 }
 
 export function hasTokens(motion: MotionFacts): boolean {
