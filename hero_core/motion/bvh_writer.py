@@ -1,6 +1,7 @@
 """Writing HumanML3D's 22 joints as a BVH file that animation tools open."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -19,19 +20,37 @@ _CHILDREN = tuple(
 _END_SITE_M = 0.05
 
 
+class Bvh(NamedTuple):
+    """The text of a BVH file, and the largest position error of its bones in metres."""
+
+    text: str
+    error_m: float
+
+
 def write_bvh(path: Path, joints: ArrayLike, fps: float) -> float:
     """Write joints (n, 22, 3), metres, Y up, as BVH, atomically. Returns the largest position error in metres.
+
+    Raises:
+        InputError: see :func:`bvh_of`.
+    """
+    bvh = bvh_of(joints, fps, str(path))
+    write_text(path, bvh.text)
+    return bvh.error_m
+
+
+def bvh_of(joints: ArrayLike, fps: float, name: str = "BVH") -> Bvh:
+    """Joints (n, 22, 3), metres, Y up, as BVH.
 
     BVH bones are rigid. Where lengths are constant, and the joints around pelvis and spine3 keep their shape,
     the error is under 0.01 mm. Elsewhere each bone starts from where the one before it ended up, and points to
     where its own end should be.
 
     Raises:
-        InputError: not (n, 22, 3), values that are not finite, or an impossible fps.
+        InputError: not (n, 22, 3), values that are not finite, or an impossible fps; says so of ``name``.
     """
     positions = check_joints(joints)
     if not (np.isfinite(fps) and fps > 0):
-        raise InputError(f"{path}: frames per second must be positive, got {fps}")
+        raise InputError(f"{name}: frames per second must be positive, got {fps}")
     offsets = _rest_offsets(positions)
     rotations, reached = _fit(positions, offsets)
     tree = _depth_first(0)
@@ -45,8 +64,7 @@ def write_bvh(path: Path, joints: ArrayLike, fps: float) -> float:
         f"Frame Time: {1.0 / fps:.8f}",
         *(" ".join(f"{value:.6f}" for value in frame.flat) for frame in channels),
     ]
-    write_text(path, "\n".join(lines) + "\n")
-    return float(rot.norm(reached - positions).max())
+    return Bvh("\n".join(lines) + "\n", float(rot.norm(reached - positions).max()))
 
 
 def _rest_offsets(positions: Array) -> Array:

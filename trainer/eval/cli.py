@@ -12,7 +12,9 @@ from hero_core.device import DeviceName, choose_device
 from hero_core.runs import Which, generator_of, load_evaluator, load_run
 from hero_core.storage import write_json
 from hero_core.training_set import TrainingSet
+from hero_core.view.html import write_page
 from trainer.eval.evaluate import evaluate
+from trainer.eval.gallery import gallery
 from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
 from trainer.eval.report import HeldOutSplit, Subject, notes, result_json
 from trainer.eval.tables import Table, tables
@@ -31,7 +33,7 @@ def main() -> None:
 
 @app.callback()
 def _hero_eval(version: VersionOption = False) -> None:
-    """Make ``metrics`` a subcommand although it is the only one."""
+    """For ``--version``."""
 
 
 @app.command("metrics")
@@ -86,6 +88,39 @@ def metrics_command(
     for note in notes(result, subject):
         console.print(f"note: {note}", highlight=False, markup=False)
     console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
+
+
+@app.command("gallery")
+def gallery_command(
+    run_folder: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of hero-train.")],
+    data: Annotated[Path, typer.Option(help="Training set whose held-out clips are reacted to.")],
+    split: Annotated[HeldOutSplit, typer.Option(help="Which held-out split.")] = "test",
+    count: Annotated[int, typer.Option(min=1, help="Clips at most, drawn by the seed.")] = 100,
+    beside: Annotated[
+        list[Path] | None, typer.Option(help="Another run, shown beside this one; repeatable.")
+    ] = None,
+    videos: Annotated[
+        Path | None, typer.Option(help="Folder that the data's videos lie in, to show them too.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the clips and the reactions.")] = 10107,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="One sampling setting of the run, e.g. --set guidance_scale=2; repeatable."
+        ),
+    ] = None,
+    checkpoint: Annotated[Which, typer.Option(help="Which of the parts' checkpoints.")] = "best",
+    device: Annotated[DeviceName, typer.Option(help="Where to compute.")] = "auto",
+    out: Annotated[Path | None, typer.Option(help="Default RUN/eval/gallery.html.")] = None,
+) -> None:
+    """Write a page of held-out reactions beside the true ones: to filter, to sort by any number, to play in step."""
+    runs = [load_run(run_folder, checkpoint, settings or ())]
+    runs += [load_run(other, checkpoint) for other in beside or ()]
+    with progress("gallery") as report:
+        document = gallery(runs, TrainingSet(data), split, count, seed, choose_device(device), videos, report)
+    path = out or run_folder / "eval" / "gallery.html"
+    write_page(path, document)
+    console.print(f"open in a browser: {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_table(table: Table) -> None:
