@@ -81,8 +81,8 @@ def gallery(
     notes = [str(facts[name]) for name in ("statement", "encoder_statement") if facts[name]]
     notes.append(f"Reactions and clips are drawn by seed {seed}; each is one of many that the run can give.")
     return Document(
-        title=f"Reactions of {runs[0].folder.name}",
-        subtitle=f"{names[0]} on {len(made)} clips of the {split} split of {facts['name']}, beside the true motions",
+        title=f"{names[0]}: reactions to held-out clips of {facts['name']}",
+        subtitle=f"{len(made)} clips of the {split} split, beside the true motions; run {runs[0].folder.name}",
         samples=made,
         notes=notes,
         metrics=METRICS,

@@ -8,6 +8,7 @@ import numpy as np
 from hero_core.minivimo.questions import QUESTIONS
 from hero_core.view.document import ShownSample, ShownTable
 from trainer.eval.one_by_one import METRICS
+from trainer.eval.plausibility import ROWS
 
 _EMPTY = "-"
 
@@ -44,7 +45,8 @@ def result_tables(result: Mapping[str, Any], name: str) -> list[ShownTable]:
     ]
     title = f"hero-eval metrics: n = {everything['pairs']}, mean ± 95 % interval over {repeats} repeats"
     made = [ShownTable(title, ["method", "FID", "Diversity", "MModality"], rows)]
-    judged = {key: row for key, row in (result.get("plausibility") or {}).items() if "shares" in row}
+    plausibility = result.get("plausibility") or {}
+    judged = {key: plausibility[key] for key in ROWS if key in plausibility}
     if judged:
         rows = [
             [row["row"], *(_share(row["shares"].get(question)) for question in QUESTIONS)]

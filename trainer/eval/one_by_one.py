@@ -20,11 +20,11 @@ _HORIZONTAL = [0, 2]
 METRICS = (
     Metric("right", "answers right", "%", digits=0, higher_is_better=True),
     Metric("onset", "onset off", "s", digits=2),
-    Metric("embedding", "from truth, embedded", digits=2),
-    Metric("joints", "from truth, joints", "cm", digits=1),
-    Metric("skating", "feet slide", "cm/s", digits=1),
+    Metric("embedding", "embedding gap", digits=2),
+    Metric("joints", "joint gap", "cm", digits=1),
+    Metric("skating", "foot slide", "cm/s", digits=1),
 )
-"""What :func:`numbers_of` gives, worst things first to look for."""
+"""What :func:`numbers_of` gives; gaps are distances from the true reaction."""
 
 
 def numbers_of(

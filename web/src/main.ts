@@ -17,13 +17,22 @@ function table(facts: TableFacts): HTMLElement {
   return element("figure", {}, caption, element("div", { class: "scroll" }, element("table", {}, element("thead", {}, head), element("tbody", {}, ...rows))), ...notes);
 }
 
+/** The first tables side by side, further ones behind their titles. */
+function measured(tables: TableFacts[]): HTMLElement {
+  const shown = tables.slice(0, 2).map(table);
+  const more = tables.slice(2).map((facts) => element("details", { class: "more" }, element("summary", {}, facts.title), table(facts)));
+  const made = element("details", { class: "tables" }, element("summary", {}, "Measured"), element("div", { class: "figures" }, ...shown, ...more));
+  made.open = matchMedia("(min-width: 861px)").matches;
+  return made;
+}
+
 function start(): void {
   const given = readDocument();
   document.head.append(element("style", {}, style));
   const player = new Player(given);
   const app = element("main");
   app.append(element("header", {}, element("h1", {}, given.title), element("p", {}, given.subtitle)));
-  const numbers = given.tables.length ? element("details", { class: "tables", attributes: { open: "" } }, element("summary", {}, "Measured"), element("div", { class: "figures" }, ...given.tables.map(table))) : null;
+  const numbers = given.tables.length ? measured(given.tables) : null;
   let gallery: Gallery | null = null;
   const choose = (sample: SampleFacts | undefined): void => {
     if (!sample) return;

@@ -1,6 +1,6 @@
 // One sample: its video and its motions in step, and everything that belongs to their moments.
 import { Clock, SPEEDS } from "./clock";
-import { bytesOf, type MotionFacts, type SampleFacts, type ViewDocument } from "./document";
+import { bytesOf, type SampleFacts, type ViewDocument } from "./document";
 import { downloads } from "./downloads";
 import { button, element, icon, toggle } from "./dom";
 import { Motion, trunkColours } from "./motion";
@@ -192,18 +192,15 @@ export class Player {
     this.video?.removeAttribute("src");
     this.video = this.address = null;
     this.videoCard.replaceChildren();
-    this.screens.classList.toggle("alone", !sample.video && !hasWeights(sample));
+    this.screens.classList.toggle("alone", !sample.video);
     if (sample.video) {
       this.address = URL.createObjectURL(new Blob([bytesOf(sample.video.data)], { type: sample.video.mime }));
       this.video = element("video", { attributes: { playsinline: "", preload: "auto", "aria-label": `Video ${sample.video.name}` } });
       this.video.muted = true;
       this.video.src = this.address;
       this.video.addEventListener("click", () => this.playOrPause());
-      this.videoCard.append(element("div", { class: "screen" }, this.video));
-    } else if (hasWeights(sample)) {
-      this.videoCard.append(element("div", { class: "screen none" }, "The video is not in this page."));
+      this.videoCard.append(element("div", { class: "screen" }, this.video), this.underVideo);
     }
-    this.videoCard.append(this.underVideo);
   }
 
   private setDuration(sample: SampleFacts, duration: number): void {
@@ -230,6 +227,7 @@ export class Player {
     if (explained && explained.motion.facts.attention?.frames === sample.sampled_seconds.length) {
       strip.push(tracks.lookedAtNow(sample, explained.motion, duration, seek));
     }
+    if (!sample.video) within.splice(1, 0, ...strip.splice(0));
     this.lanes.replaceChildren(...within.map(({ row }) => row));
     this.underVideo.replaceChildren(...strip.map(({ row }) => row));
     this.drawn = [...strip, ...within];
@@ -248,10 +246,6 @@ export class Player {
     made.style.setProperty("--own", shown.colour);
     return made;
   }
-}
-
-function hasWeights(sample: SampleFacts): boolean {
-  return sample.motions.some((motion: MotionFacts) => motion.frame_weights || motion.attention);
 }
 
 function dot(colour: string): HTMLElement {

@@ -6,6 +6,8 @@ import { Motion } from "./motion";
 
 const OPACITIES = [0.16, 0.34, 1];
 const BACK = new Vector3(0.52, 0.24, 0.85).normalize();
+const SIDEWAYS = new Vector3(-BACK.z, 0, BACK.x).normalize().multiplyScalar(0.3); // of each earlier pose
+const STILL_M2 = 0.35; // summed over joints: who moves less is shown once
 const PIXELS = 2;
 
 export class Thumbnails {
@@ -65,6 +67,7 @@ export class Thumbnails {
     this.figures.forEach((figure, index) => {
       figure.group.visible = index === 2 || frames[index] !== frames[2];
       figure.pose(motion.frame(frames[index]));
+      figure.group.position.copy(SIDEWAYS).multiplyScalar(2 - index);
     });
     this.aim(motion, frames, width / height);
     this.renderer ??= new WebGLRenderer({ antialias: true, preserveDrawingBuffer: true });
@@ -77,14 +80,15 @@ export class Thumbnails {
   private aim(motion: Motion, frames: number[], aspect: number): void {
     const low = new Vector3(Infinity, 0, Infinity);
     const high = new Vector3(-Infinity, 1.75, -Infinity);
-    for (const frame of frames) {
+    frames.forEach((frame, index) => {
+      if (frame === frames[2] && index < 2) return;
       const pose = motion.frame(frame);
       for (let place = 0; place < pose.length; place += 3) {
-        const point = new Vector3().fromArray(pose, place);
+        const point = new Vector3().fromArray(pose, place).addScaledVector(SIDEWAYS, 2 - index);
         low.min(point);
         high.max(point);
       }
-    }
+    });
     const centre = low.clone().add(high).multiplyScalar(0.5);
     const tall = high.y - low.y;
     const wide = Math.hypot(high.x - low.x, high.z - low.z) + 0.3;
@@ -107,5 +111,6 @@ function telling(motion: Motion): number[] {
     for (let place = 0; place < pose.length; place++) away += (pose[place] - first[place]) ** 2;
     if (away > most) [furthest, most] = [frame, away];
   }
+  if (most < STILL_M2) return [furthest, furthest, furthest];
   return [0, Math.round(furthest * 0.6), furthest];
 }

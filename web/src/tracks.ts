@@ -60,7 +60,7 @@ export function frameWeights(sample: SampleFacts, weights: number[], duration: n
       rounded(context, left, height - Math.max(share * height, 2), wide, Math.max(share * height, 2), 3);
       if (weights[index] >= 0.1 && wide > 22) write(context, percent(weights[index]), left + wide / 2, Math.min(height - share * height + 12, height - 5), share > 0.3 ? "#ffffff" : INK, "center");
     });
-  }, "under-video");
+  });
 }
 
 /** What the present moment of the reaction looks at. */
@@ -77,7 +77,7 @@ export function lookedAtNow(sample: SampleFacts, motion: Motion, duration: numbe
       context.fillStyle = heat(values[token * facts.frames + index] / 255);
       rounded(context, left, 0, wide, height, 3);
     });
-  }, "under-video");
+  });
   const draw = track.draw;
   track.draw = (seconds) => {
     now = seconds;
