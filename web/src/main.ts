@@ -26,6 +26,11 @@ function measured(tables: TableFacts[]): HTMLElement {
   return made;
 }
 
+/** The page is to be seen before what takes long begins. */
+function afterFirstPicture(begin: () => void): void {
+  requestAnimationFrame(() => setTimeout(begin));
+}
+
 function start(): void {
   const given = readDocument();
   document.head.append(element("style", {}, style));
@@ -58,9 +63,11 @@ function start(): void {
     player.tick();
     requestAnimationFrame(tick);
   };
-  requestAnimationFrame(tick);
-  if (!matchMedia("(prefers-reduced-motion: reduce)").matches) player.play();
-  document.documentElement.dataset.ready = "true";
+  afterFirstPicture(() => {
+    if (!matchMedia("(prefers-reduced-motion: reduce)").matches) player.play();
+    tick();
+    document.documentElement.dataset.ready = "true";
+  });
 }
 
 try {

@@ -50,7 +50,8 @@ export interface View {
 export class Stage {
   readonly box: HTMLElement;
   readonly view: View = { trails: false, contacts: true, overlay: false, follow: false };
-  private readonly renderer: WebGLRenderer;
+  private readonly canvas = element("canvas", { attributes: { "aria-label": "The reaction in three dimensions; drag to turn", tabindex: "-1" } });
+  private renderer: WebGLRenderer | null | undefined; // null where the browser has no WebGL
   private readonly scene = new Scene();
   private readonly camera = new PerspectiveCamera(FIELD_OF_VIEW, 1, 0.1, 80);
   private readonly controls: OrbitControls;
@@ -61,17 +62,16 @@ export class Stage {
   private actors: Actor[] = [];
   private followed = new Vector3();
   private stale = true;
+  private framed = false; // the size of the picture is known
   private drawnAt = -1;
 
   constructor(private readonly body: BodyFacts) {
-    const canvas = element("canvas", { attributes: { "aria-label": "The reaction in three dimensions; drag to turn", tabindex: "-1" } });
-    this.renderer = new WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
     this.scene.background = new Color(BACKGROUND);
     const fill = new DirectionalLight("#e8eeff", 1.1);
     fill.position.set(4, 2, 3);
     this.scene.add(this.floor.mesh, this.shadow.mesh, this.sun, this.sun.target, fill, new HemisphereLight("#ffffff", "#d8dde7", 2.0));
-    this.box = element("div", { class: "stage" }, canvas, this.labels);
-    this.controls = new OrbitControls(this.camera, canvas);
+    this.box = element("div", { class: "stage" }, this.canvas, this.labels);
+    this.controls = new OrbitControls(this.camera, this.canvas);
     this.controls.maxPolarAngle = Math.PI / 2 - 0.02;
     this.controls.minDistance = 0.8;
     this.controls.maxDistance = 25;
@@ -148,6 +148,9 @@ export class Stage {
     if (!this.stale && seconds === this.drawnAt) return;
     this.stale = false;
     this.drawnAt = seconds;
+    if (this.renderer === undefined) this.renderer = this.begin();
+    const { renderer } = this;
+    if (!renderer) return;
     for (const { shown, figure, marks } of this.actors) {
       if (!shown.visible) continue;
       const frame = shown.motion.frameAt(seconds);
@@ -156,13 +159,30 @@ export class Stage {
       marks.pose(frame, pose);
     }
     if (this.view.follow) this.follow(seconds);
-    this.castShadow(seconds);
-    this.renderer.render(this.scene, this.camera);
+    this.castShadow(renderer, seconds);
+    renderer.render(this.scene, this.camera);
     this.placeLabels(seconds);
   }
 
   redraw(): void {
     this.stale = true;
+  }
+
+  /** Starting WebGL takes a while, so it waits until the page is to be seen. */
+  private begin(): WebGLRenderer | null {
+    try {
+      const made = new WebGLRenderer({ canvas: this.canvas, antialias: true, preserveDrawingBuffer: true });
+      this.fit(made);
+      return made;
+    } catch {
+      this.box.append(element("p", { class: "lacking" }, "This browser does not show WebGL, which the figure needs."));
+      return null;
+    }
+  }
+
+  private fit(renderer: WebGLRenderer): void {
+    renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
+    renderer.setSize(this.box.clientWidth, this.box.clientHeight, false);
   }
 
   private follow(seconds: number): void {
@@ -175,7 +195,7 @@ export class Stage {
     this.stale = step.length() > 1e-4;
   }
 
-  private castShadow(seconds: number): void {
+  private castShadow(renderer: WebGLRenderer, seconds: number): void {
     const centre = this.centreOf(seconds);
     let reach = 0.5;
     for (const { shown, place } of this.actors) {
@@ -183,7 +203,7 @@ export class Stage {
       const pose = shown.motion.poseAt(shown.motion.frameAt(seconds));
       reach = Math.max(reach, Math.abs(pose[0] + place.position.x - centre.x), Math.abs(pose[2] - centre.z));
     }
-    this.shadow.cast(this.renderer, this.scene, centre, reach + 1.4);
+    this.shadow.cast(renderer, this.scene, centre, reach + 1.4);
   }
 
   private centreOf(seconds: number): Vector3 {
@@ -234,12 +254,11 @@ export class Stage {
   private resize(): void {
     const { clientWidth, clientHeight } = this.box;
     if (!clientWidth || !clientHeight) return;
-    this.renderer.setPixelRatio(Math.min(window.devicePixelRatio || 1, 2));
-    this.renderer.setSize(clientWidth, clientHeight, false);
-    const first = this.camera.aspect === 1;
+    if (this.renderer) this.fit(this.renderer);
     this.camera.aspect = clientWidth / clientHeight;
     this.camera.updateProjectionMatrix();
-    if (first && this.actors.length) this.look();
+    if (!this.framed && this.actors.length) this.look();
+    this.framed = true;
     this.stale = true;
   }
 

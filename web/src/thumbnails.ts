@@ -42,7 +42,7 @@ export class Thumbnails {
       this.watch.unobserve(target);
       this.waiting.delete(target);
       this.queue.push(draw);
-      if (this.queue.length === 1) requestAnimationFrame(() => this.next());
+      if (this.queue.length === 1) setTimeout(() => this.next(), 60);
     }
   }
 
