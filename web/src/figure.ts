@@ -92,6 +92,15 @@ export class Figure {
     this.nose.quaternion.setFromUnitVectors(UP, ahead);
   }
 
+  /** See through it, to what stands in the same place. */
+  fade(opacity: number): void {
+    for (const material of this.materials) {
+      material.transparent = opacity < 1;
+      material.opacity = opacity;
+      material.visible = opacity === 1 || !(material instanceof ShaderMaterial); // no rims of what is seen through
+    }
+  }
+
   dispose(): void {
     this.group.traverse((part) => {
       if (part instanceof Mesh) part.geometry.dispose();

@@ -63,6 +63,10 @@ function start(): void {
     player.tick();
     requestAnimationFrame(tick);
   };
+  document.addEventListener("click", (event) => {
+    // After a press with the mouse, the space bar means play again, not the same button.
+    if (event.detail && event.target instanceof Element) event.target.closest<HTMLElement>("button, summary")?.blur();
+  });
   afterFirstPicture(() => {
     if (!matchMedia("(prefers-reduced-motion: reduce)").matches) player.play();
     tick();

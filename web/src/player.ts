@@ -140,6 +140,7 @@ export class Player {
       this.readout.value = `${time.toFixed(2)} / ${this.clock.duration.toFixed(2)} s`;
       this.box.dataset.frame = String(frame);
       for (const track of this.drawn) track.draw(time);
+      this.stage.box.classList.toggle("over", this.shown.every(({ motion }) => time > motion.seconds));
       this.videoCard.classList.toggle("over", !!this.video && Number.isFinite(this.video.duration) && time > this.video.duration);
     }
     if (this.box.dataset.playing !== String(playing)) {

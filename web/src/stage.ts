@@ -24,6 +24,7 @@ const ELEVATION = 0.3;
 const AZIMUTH = 0.56; // 0 is ahead of the first pose
 const FILLED = 0.84; // share of the picture that the bodies may take
 const APART_M = 0.55;
+const LABEL_PIXELS = 25; // labels of figures in one place stand above each other
 
 export interface Shown {
   motion: Motion;
@@ -110,6 +111,7 @@ export class Stage {
     });
     for (const actor of this.actors) {
       actor.place.visible = actor.shown.visible;
+      actor.figure.fade(this.view.overlay && seen.length > 1 && actor !== seen[0] ? 0.42 : 1);
       actor.label.hidden = !actor.shown.visible || seen.length < 2;
       actor.marks.trails.visible = this.view.trails;
       actor.marks.feet.visible = this.view.contacts;
@@ -223,7 +225,7 @@ export class Stage {
       for (let frame = 0; frame < shown.motion.frames; frame += 2) {
         const pose = shown.motion.frame(frame);
         for (const joint of [7, 8, 10, 11, 15, 20, 21]) {
-          const lift = joint === 15 ? 0.22 : 0;
+          const lift = joint !== 15 ? 0 : this.view.overlay ? 0.42 : 0.22;
           points.push(new Vector3(pose[3 * joint] + place.position.x, pose[3 * joint + 1] + lift, pose[3 * joint + 2]));
         }
       }
@@ -243,12 +245,15 @@ export class Stage {
 
   private placeLabels(seconds: number): void {
     const { clientWidth, clientHeight } = this.box;
-    for (const { shown, place, label } of this.actors) {
-      if (label.hidden) continue;
+    const labelled = this.actors.filter(({ label }) => !label.hidden);
+    labelled.forEach(({ label }, index) => {
+      const { shown, place } = labelled[this.view.overlay ? 0 : index];
       const pose = shown.motion.poseAt(shown.motion.frameAt(seconds));
       const above = new Vector3(pose[45] + place.position.x, pose[46] + 0.34, pose[47]).project(this.camera);
-      label.style.transform = `translate(-50%, -50%) translate(${((above.x + 1) / 2) * clientWidth}px, ${((1 - above.y) / 2) * clientHeight}px)`;
-    }
+      const x = ((above.x + 1) / 2) * clientWidth;
+      const y = ((1 - above.y) / 2) * clientHeight - (this.view.overlay ? index * LABEL_PIXELS : 0);
+      label.style.transform = `translate(-50%, -50%) translate(${x}px, ${y}px)`;
+    });
   }
 
   private resize(): void {
