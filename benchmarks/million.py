@@ -1,9 +1,10 @@
-"""What the manifest of a million clips takes: seconds and memory of writing, planning, resuming and verifying it.
+"""What the bookkeeping of a million clips takes: seconds and memory of planning, resuming, ending and verifying.
 
     python -m benchmarks.million FOLDER [--clips 1000000] [--clips-per-shard 64]
 
-Writes the manifest of a cache into FOLDER, with made-up rows and no shards, and reads it in a process of its own for
-each step, whose peak memory it prints.
+Lists so many clips, all of which are one small file, and runs ``extract`` over them up to where the first is read. The
+manifest of what would have been done is made up, without shards. Every step is a process of its own, whose peak memory,
+with torch and the list of the source in it, is printed.
 """
 
 import argparse
@@ -11,30 +12,34 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.compute as pc
+import torch
 
 from hero_core.cache import OK, QUARANTINED, Cache, Row, record_key
-from hero_core.fingerprint import EncoderIdentity, FeatureIdentity
+from hero_core.models.tc_clip.tower import TcClipConfig
+from pipeline.config import ExtractConfig
+from pipeline.encoders import Encoder, random_tc_clip
+from pipeline.engines.work import Finished, Work
+from pipeline.extract import extract
+from pipeline.plan import PlannedShard, read_plan
+from pipeline.report import ExtractReport
+from pipeline.sources import Source, SourceVideo
+from pipeline.sources.description import DatasetDescription
 from pipeline.verify import verify_manifest
 
 QUARANTINED_EVERY = 100
 """One clip in so many is in quarantine."""
 
-IDENTITY = FeatureIdentity(
-    sampling="made up",
-    decoding="made up",
-    resize="made up",
-    normalisation="made up",
-    encoder=EncoderIdentity(name="made up", architecture={"out_dim": 512}, weights_sha256="0" * 64),
-    dtype="float32",
-    storage_dtype="float16",
-    batch_clips=8,
+PROVENANCE = (
+    '{"device": "cpu", "libraries": {"torch": "2.8.0"}, "statement": "made up", "weights_file": null}'
 )
+
+
+class Begun(BaseException):
+    """The first clip would be read now; no error."""
 
 
 def main() -> None:
@@ -60,65 +65,84 @@ def main() -> None:
         )
 
 
-def key_of(clip: int) -> str:
-    """As an input of a large source is called."""
-    return f"videos__batch-{clip // 10_000:03d}__clip-{clip:07d}-mp4"
+def listed(folder: Path, clips: int) -> Source:
+    """A source of so many clips, sorted by key."""
+    file = folder.with_name(f"{folder.name}.clip")
+    if not file.exists():
+        file.write_bytes(b"no video")
+    videos = tuple(
+        SourceVideo(
+            f"videos__batch-{clip // 10_000:03d}__clip-{clip:07d}-mp4",
+            file,
+            f"videos/batch_{clip // 10_000:03d}/clip_{clip:07d}.mp4",
+            "human-human",
+            "made-up",
+            f"videos/batch_{clip // 10_000:03d}/clip_{clip:07d}.mp4",
+        )
+        for clip in range(clips)
+    )
+    description = DatasetDescription(name="made up", statement="made up")
+    return Source(file, (folder,), "video folder", description, videos, (), ())
 
 
-def write(folder: Path, clips: int, clips_per_shard: int) -> str:
-    """The manifest, one part after another."""
-    cache = Cache.create_or_resume(folder, IDENTITY, {"name": "made up"})
-    parts = -(-clips // clips_per_shard)
-    for number in range(parts):
-        first = number * clips_per_shard
-        cache.write_part("features", number, list(_rows(number, first, min(first + clips_per_shard, clips))))
-    cache.write_quarantine()
-    return f"{parts} parts written, each flushed to disk"
+def encoder() -> Encoder:
+    """One that takes no time."""
+    tiny = TcClipConfig(
+        image_size=32, patch_size=8, width=32, layers=2, heads=2, out_dim=24, context_tokens=8
+    )
+    return random_tc_clip(0, torch.device("cpu"), torch.float32, tiny)
 
 
-def _rows(number: int, first: int, end: int) -> Iterator[Row]:
-    shard_sha256 = sha256(str(number).encode()).hexdigest()
-    for clip in range(first, end):
-        content = sha256(f"clip {clip}".encode()).hexdigest()
-        row: Row = {
-            "key": key_of(clip),
-            "kind": "features",
-            "path": f"videos/batch_{clip // 10_000:03d}/clip_{clip:07d}.mp4",
-            "status": OK,
-            "warnings": [],
-            "sha256": content,
-            "bytes": 200_000 + clip,
-            "modified_ns": 1_700_000_000_000_000_000 + clip,
-            "made_by": IDENTITY.id,
-        }
-        if clip % QUARANTINED_EVERY == 0:
-            yield row | {"status": QUARANTINED, "stage": "decode", "reason": "no frames could be decoded"}
-            continue
-        yield row | {
-            "provenance": '{"device": "cpu", "libraries": {"torch": "2.8.0"}, "statement": "made up"}',
-            "record": record_key(content, IDENTITY.id),
-            "shard": f"features-{number:05d}.tar",
-            "shard_sha256": shard_sha256,
-            "frames": 100,
-            "fps": 25.0,
-        }
+def stopped(work: Work) -> Generator[Finished, None, None]:
+    """An engine that ends the run instead of reading a clip."""
+    raise Begun
+    yield
+
+
+def extracted(folder: Path, clips: int, clips_per_shard: int) -> ExtractReport | None:
+    """What an extraction says when it ends, or None where it has something to read."""
+    config = ExtractConfig(clips_per_shard=clips_per_shard, workers=1)
+    try:
+        return extract(listed(folder, clips), folder, encoder(), config, engine=stopped)
+    except Begun:
+        return None
 
 
 def plan(folder: Path, clips: int, clips_per_shard: int) -> str:
-    """Which of twice as many listed inputs have a row."""
-    done = Cache.open(folder).newest("features", ("key",))["key"]
-    listed = pa.array(key_of(clip) for clip in range(2 * clips))
-    waiting = listed.filter(pc.invert(pc.is_in(listed, value_set=done)))
-    return f"{len(listed)} inputs listed, {len(waiting)} to do"
+    """Everything that comes before the first clip is read."""
+    assert extracted(folder, clips, clips_per_shard) is None
+    shards = read_plan(Cache.open(folder))["features"]
+    size_mb = Cache.open(folder).plan_path.stat().st_size / 1e6
+    return (
+        f"{sum(len(shard.keys) for shard in shards)} clips in {len(shards)} shards planned, {size_mb:.1f} MB"
+    )
+
+
+def half(folder: Path, clips: int, clips_per_shard: int) -> str:
+    """Rows of the first half of the shards."""
+    cache = Cache.open(folder)
+    shards = read_plan(cache)["features"]
+    return _write(cache, shards[: len(shards) // 2], listed(folder, clips).videos)
 
 
 def resume(folder: Path, clips: int, clips_per_shard: int) -> str:
-    """What decides whether a row settles its file, and which records there are."""
-    newest = Cache.open(folder).newest(
-        "features", ("key", "status", "bytes", "modified_ns", "made_by", "sha256", "record")
-    )
-    records = pc.drop_null(pc.unique(newest["record"]))
-    return f"{len(newest)} rows, {len(records)} records, {newest.nbytes / 1e6:.0f} MB of columns"
+    """Everything that comes before a run that was killed halfway goes on."""
+    assert extracted(folder, clips, clips_per_shard) is None
+    return "up to the first clip of the other half"
+
+
+def rest(folder: Path, clips: int, clips_per_shard: int) -> str:
+    """Rows of the other half."""
+    cache = Cache.open(folder)
+    shards = read_plan(cache)["features"]
+    return _write(cache, shards[len(shards) // 2 :], listed(folder, clips).videos)
+
+
+def again(folder: Path, clips: int, clips_per_shard: int) -> str:
+    """A run that finds nothing to do, from its start to its end."""
+    done = extracted(folder, clips, clips_per_shard)
+    assert done is not None
+    return f"{done.kept} of {done.inputs} kept, {done.kept_quarantined} in quarantine"
 
 
 def verify(folder: Path, clips: int, clips_per_shard: int) -> str:
@@ -128,7 +152,45 @@ def verify(folder: Path, clips: int, clips_per_shard: int) -> str:
     return f"{rows} rows, {len(found.shards)} shards named, {len(found.problems)} problems"
 
 
-STEPS = {"write": write, "plan": plan, "resume": resume, "verify": verify}
+def _write(cache: Cache, shards: Sequence[PlannedShard], videos: Sequence[SourceVideo]) -> str:
+    by_key = {video.key: (clip, video) for clip, video in enumerate(videos)}
+    made_by = str(cache.identity and cache.identity.id)
+    for shard in shards:
+        rows = _rows(shard.number, [by_key[key] for key in shard.keys], made_by)
+        cache.write_part("features", shard.number, list(rows))
+    return f"{len(shards)} parts written, each flushed to disk"
+
+
+def _rows(number: int, clips: Sequence[tuple[int, SourceVideo]], made_by: str) -> Iterator[Row]:
+    shard_sha256 = sha256(str(number).encode()).hexdigest()
+    for clip, video in clips:
+        content = sha256(f"clip {clip}".encode()).hexdigest()
+        found = video.path.stat()
+        row: Row = {
+            "key": video.key,
+            "kind": "features",
+            "path": video.relative,
+            "status": OK,
+            "warnings": [],
+            "sha256": content,
+            "bytes": found.st_size,
+            "modified_ns": found.st_mtime_ns,
+            "made_by": made_by,
+        }
+        if clip % QUARANTINED_EVERY == 0:
+            yield row | {"status": QUARANTINED, "stage": "decode", "reason": "no frames could be decoded"}
+            continue
+        yield row | {
+            "provenance": PROVENANCE,
+            "record": record_key(content, made_by),
+            "shard": f"features-{number:05d}.tar",
+            "shard_sha256": shard_sha256,
+            "frames": 100,
+            "fps": 25.0,
+        }
+
+
+STEPS = {"plan": plan, "half": half, "resume": resume, "rest": rest, "again": again, "verify": verify}
 
 
 if __name__ == "__main__":

@@ -1,13 +1,14 @@
 """A cache: of every video its features, of every motion its HumanML3D vectors, each made once.
 
     OUT/cache.json                        what it is made of, and the identity of its features
+    OUT/plan.parquet                      which inputs go into which shard; written before the first of them is made
     OUT/shards/features-00000.tar         records: frames, global, timestamps_seconds
     OUT/shards/motions-00000.tar          records: motion
     OUT/manifest/features-00000.parquet   one row for every input that was tried; written after its shard
     OUT/quarantine.csv                    the rows that are not ok, for people
 
-Any change of any byte is noticed: the first and the manifest are sealed (:mod:`hero_core.seal`), a shard's SHA-256 is
-in the rows that point into it, and the last is made of the rows.
+Any change of any byte is noticed: the first two and the manifest are sealed (:mod:`hero_core.seal`), a shard's SHA-256
+is in the rows that point into it, and the last is made of the rows.
 
 A record's key is made of the content of the file and of how it was made (:func:`record_key`), so a record found
 under the key that its row names is the right one, and a file that was moved or listed twice is made once.
@@ -34,10 +35,11 @@ from hero_core.mirror import Mirror
 from hero_core.records import FeatureRecord, MotionRecord
 from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
 from hero_core.shards import CheckedShardReader
-from hero_core.storage import TEMPORARY_SUFFIX, read_json, remove_partial_files, write_csv
+from hero_core.storage import TEMPORARY_SUFFIX, atomic_path, read_json, remove_partial_files, write_csv
 
 SCHEMA = "hero-cache/2"
 CACHE_FILE = "cache.json"
+PLAN_FILE = "plan.parquet"
 
 Kind = Literal["features", "motions"]
 KINDS: tuple[Kind, ...] = ("features", "motions")
@@ -64,6 +66,17 @@ def write_not_ok(path: Path, newest: Iterable[pa.Table]) -> None:
     columns = ["path", "stage", "reason"]
     tables = (table.filter(pc.not_equal(table["status"], pa.scalar(OK))).select(columns) for table in newest)
     write_csv(path, columns, chain.from_iterable(table.to_pylist() for table in tables))
+
+
+def part_number(part: Path) -> int:
+    """Number of a part of the manifest, and of its shard."""
+    return int(_number(part))
+
+
+def own_shards(part: Path, rows: Iterable[Row]) -> list[str]:
+    """Of the shards that rows of a part point into, the one that was written with it; none where it has no records."""
+    named = {str(row["shard"]) for row in rows if row.get("shard")}
+    return sorted(name for name in named if Path(name).stem == part.stem)
 
 
 def _number(part: Path) -> str:
@@ -179,7 +192,7 @@ class Cache:
     def write_description(self) -> None:
         """Write ``cache.json``."""
         write_sealed_json(self.folder / CACHE_FILE, self.description)
-        self._send(self.folder / CACHE_FILE)
+        self.send(self.folder / CACHE_FILE)
 
     def _require_its_own_features(self) -> None:
         """Refuse an identity that is not that of the rows, where no ``cache.json`` said so (:mod:`pipeline.repair`)."""
@@ -189,6 +202,11 @@ class Cache:
                 f"{self.folder}: holds features made in another way ({', '.join(sorted(others))}, not "
                 f"{self.identity.id}); extract into another folder, or with the settings of this one"
             )
+
+    @property
+    def plan_path(self) -> Path:
+        """Where it says which inputs go into which shard."""
+        return self.folder / PLAN_FILE
 
     @property
     def quarantine_path(self) -> Path:
@@ -206,14 +224,15 @@ class Cache:
     def parts(self, kind: Kind) -> list[Path]:
         """Parts of the manifest in the order of writing."""
         found = (self.folder / "manifest").glob(f"{kind}-*.parquet")
-        return sorted(
-            (part for part in found if _number(part).isdigit()), key=lambda part: int(_number(part))
-        )
+        return sorted((part for part in found if _number(part).isdigit()), key=part_number)
+
+    def numbers(self, kind: Kind) -> set[int]:
+        """Numbers of the parts of the manifest."""
+        return {part_number(part) for part in self.parts(kind)}
 
     def next_part(self, kind: Kind) -> int:
         """Number of the next shard."""
-        parts = self.parts(kind)
-        return int(_number(parts[-1])) + 1 if parts else 0
+        return max(self.numbers(kind), default=-1) + 1
 
     def newest(self, kind: Kind, columns: Sequence[str] | None = None) -> pa.Table:
         """The newest row of every input of a kind, column by column; with ``columns`` only those, ``key`` among them.
@@ -231,13 +250,14 @@ class Cache:
         """As :meth:`newest`, row by row, by key; takes much more memory."""
         return {row["key"]: row for row in self.newest(kind, columns).to_pylist()}
 
-    def provenances(self) -> list[FeatureProvenance]:
-        """Where its features were made, each way once.
+    def provenances(self, found: Iterable[str | None] | None = None) -> list[FeatureProvenance]:
+        """Where its features were made, each way once; of what rows say, where that was ``found`` already.
 
         Raises:
             ManifestError: a part is damaged.
         """
-        found = pc.unique(self.newest("features", ("key", "provenance"))["provenance"]).to_pylist()
+        if found is None:
+            found = pc.unique(self.newest("features", ("key", "provenance"))["provenance"]).to_pylist()
         manifest = str(self.folder / "manifest")
         try:
             provenances = [json.loads(text) for text in sorted(text for text in found if text is not None)]
@@ -254,17 +274,26 @@ class Cache:
         """
         path = self.part_path(kind, number)
         write_table(path, CACHE, rows)
+        self._send_part(path, rows)
+
+    def copy_part(self, part: Path, rows: Sequence[Row]) -> None:
+        """As :meth:`write_part`, of a part of another cache, which keeps its number and its bytes."""
+        path = self.folder / "manifest" / part.name
+        with atomic_path(path) as temporary:
+            shutil.copyfile(part, temporary)
+        self._send_part(path, rows)
+
+    def _send_part(self, path: Path, rows: Sequence[Row]) -> None:
         if self.mirror is not None:
-            for shard in sorted({str(row["shard"]) for row in rows if row.get("shard")}):
-                if Path(shard).stem == path.stem:
-                    self.mirror.push(self.shard_path(shard), keep=False)
+            for shard in own_shards(path, rows):
+                self.mirror.push(self.shard_path(shard), keep=False)
             self.mirror.push(path)
 
     def write_quarantine(self) -> None:
         """List what is not ok in ``quarantine.csv``."""
         columns = ("key", "path", "status", "stage", "reason")
         write_not_ok(self.quarantine_path, (self.newest(kind, columns) for kind in KINDS))
-        self._send(self.quarantine_path)
+        self.send(self.quarantine_path)
 
     def features(self, row: Mapping[str, Any]) -> FeatureRecord:
         """The features that a row points to.
@@ -290,9 +319,8 @@ class Cache:
 
     def reader(self, shard: str, sha256: str) -> CheckedShardReader:
         """A shard that rows with this ``shard_sha256`` point into; nothing is opened before the first read."""
-        path = self.shard_path(shard)
+        path = self.fetched_shard(shard)
         if self.mirror is not None:
-            self.mirror.fetch(path)
             self._readers = {
                 key: each for key, each in self._readers.items() if self.shard_path(key[0]).exists()
             }
@@ -300,7 +328,15 @@ class Cache:
             self._readers[shard, sha256] = CheckedShardReader(path, sha256, mending(self.folder))
         return self._readers[shard, sha256]
 
-    def _send(self, path: Path) -> None:
+    def fetched_shard(self, name: str) -> Path:
+        """Where a shard lies, after it was fetched from the object store if the cache lives there."""
+        path = self.shard_path(name)
+        if self.mirror is not None:
+            self.mirror.fetch(path)
+        return path
+
+    def send(self, path: Path) -> None:
+        """Send a finished file of the folder to the object store, if there is one."""
         if self.mirror is not None:
             self.mirror.push(path)
 
@@ -309,7 +345,9 @@ def take_over(folder: Path, mirror: Mirror) -> None:
     """Make of the folder what the store holds, but for shards, which are fetched when they are read."""
     shutil.rmtree(folder / "shards", ignore_errors=True)
     mirror.pull("manifest")
-    if CACHE_FILE in mirror.store.names(""):
-        mirror.store.get(CACHE_FILE, folder / CACHE_FILE)
-    else:
-        (folder / CACHE_FILE).unlink(missing_ok=True)
+    stored = mirror.store.names("")
+    for name in (CACHE_FILE, PLAN_FILE):
+        if name in stored:
+            mirror.store.get(name, folder / name)
+        else:
+            (folder / name).unlink(missing_ok=True)

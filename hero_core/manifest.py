@@ -51,6 +51,16 @@ CACHE = _schema(
 )
 """One row for every input that was tried: where what was made of it is, or why there is nothing."""
 
+PLAN = _schema(
+    "plan/1",
+    [
+        pa.field("kind", pa.string(), _REQUIRED),
+        pa.field("number", pa.int64(), _REQUIRED),
+        pa.field("keys", pa.list_(pa.string()), _REQUIRED),
+    ],
+)
+"""One row for every planned shard of a cache: its number, and the inputs that it is made of, in order."""
+
 PAIRS = _schema(
     "pairs/2",
     [

@@ -4,6 +4,7 @@ RUN/run.json                    which generator this is, how it samples, and whe
 RUN/{part}/best.safetensors     checkpoint with the lowest validation metric
 RUN/{part}/last.safetensors     the newest one
 RUN/evaluator/best.safetensors  the evaluator, if one was trained or imported
+RUN/joint_evaluator/...         another one, which sees joints only, if one was trained
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,13 +18,16 @@ from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models import generators  # noqa: F401  registers them
 from hero_core.models.base import Generator, generator_class
 from hero_core.models.checkpoint import SUFFIX, Origin, load_network
-from hero_core.models.evaluator import MotionEvaluator
+from hero_core.models.evaluator import MotionEvaluator, Sees
 from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
 from hero_core.storage import read_json
 
 SCHEMA = "hero-run/2"
 RUN_FILE = "run.json"
 EVALUATOR = "evaluator"
+JOINT_EVALUATOR = "joint_evaluator"
+EVALUATORS: Mapping[str, Sees] = {EVALUATOR: "vectors", JOINT_EVALUATOR: "joints"}
+"""What each of a run's evaluators sees of motions."""
 
 Which: TypeAlias = Literal["best", "last"]
 
@@ -91,8 +95,9 @@ class LoadedRun:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the last part notes of its training data; empty for imported weights."""
-        return dict(list(self.origins.values())[-1].metadata.get("data") or {})
+        """What the last part notes of its training data; empty for imported weights, and without parts."""
+        origins = list(self.origins.values())
+        return dict(origins[-1].metadata.get("data") or {}) if origins else {}
 
 
 def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> LoadedRun:
@@ -134,13 +139,18 @@ def load_generator(run: Path, which: Which = "best", sampling: Sequence[str] = (
     return load_run(run, which, sampling).generator
 
 
-def load_evaluator(path: Path) -> tuple[MotionEvaluator, Origin]:
-    """The evaluator of a run, or of a checkpoint.
+def load_evaluator(path: Path, name: str = EVALUATOR) -> tuple[MotionEvaluator, Origin]:
+    """An evaluator of a run, or of a checkpoint.
 
     Raises:
-        WeightsError: none there, or damaged.
+        WeightsError: none there, damaged, or one that sees something else of motions.
     """
-    return load_network(find_checkpoint(path, EVALUATOR), MotionEvaluator)
+    evaluator, origin = load_network(find_checkpoint(path, name), MotionEvaluator)
+    if evaluator.config.sees != EVALUATORS[name]:
+        raise WeightsError(
+            f"{origin.path}: an evaluator of {evaluator.config.sees}; this is to be one of {EVALUATORS[name]} ({name})"
+        )
+    return evaluator, origin
 
 
 def _check_encoder(origin: Origin, name: str, encoder: Any, run: Path) -> None:

@@ -250,6 +250,7 @@ class TrainingSet:
         self.folder = folder
         self._shards: Path | str = folder / "shards"
         self._readers: dict[tuple[str, str], ShardReader] = {}
+        self._first_motions = False
         path = folder / DATASET_FILE
         if not path.is_file():
             raise InputError(
@@ -273,9 +274,14 @@ class TrainingSet:
 
     @cached_property
     def digest(self) -> str:
-        """The fingerprint together with what is read beside the shards: manifest, statistics, synchronous or not."""
+        """The fingerprint together with what else decides what is read.
+
+        That is the manifest, the statistics, whether it is synchronous, and whether only the first motions are read.
+        """
         files = {name: sha256_of_file(self.folder / name) for name in (PAIRS_FILE, *STATISTICS_FILES)}
         read = {"fingerprint": self.fingerprint, "files": files, "synchronous": self.synchronous}
+        if self._first_motions:
+            read["motions"] = "first of each clip"
         return sha256_of_json(read)[:16]
 
     @property
@@ -360,6 +366,22 @@ class TrainingSet:
         local = Path(url2pathname(url.path) if url.scheme == "file" else place)
         other._readers = {}
         other._shards = place.rstrip("/") if "://" in place and url.scheme != "file" else local
+        return other
+
+    def with_first_motions(self) -> "TrainingSet":
+        """The same set, of whose training clips only the first motion is read; motions of their own stay."""
+        other = copy(self)
+        other.__dict__.pop("digest", None)
+        other._first_motions = True
+        clips: set[str] = set()
+        rows = []
+        for row in self.rows:
+            clip = row.pair.clip_key if row.pair.split == "train" else None
+            if clip is None or clip not in clips:
+                rows.append(row)
+            if clip is not None:
+                clips.add(clip)
+        other.rows = tuple(rows)
         return other
 
     def reader(self, shard: str, sha256: str) -> ShardReader:

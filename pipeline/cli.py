@@ -22,6 +22,7 @@ from hero_core.cli import (
 from hero_core.config import parse_config
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
+from hero_core.exports import SUFFIXES, export, read_joints
 from hero_core.mirror import Place
 from hero_core.motion.skeleton import Unit, UpAxis
 from hero_core.progress import duration
@@ -36,15 +37,16 @@ from pipeline.config import (
     StorageDtype,
     default_workers,
 )
+from pipeline.dry_run import Planned, dry_run
 from pipeline.encoders import EncoderName, load_encoder
 from pipeline.engines.work import Engine, local
-from pipeline.extract import ExtractReport, Remark, extract
+from pipeline.extract import extract
 from pipeline.merge import merge
 from pipeline.minivimo import write_minivimo
 from pipeline.motions import MotionConversion
 from pipeline.pairs import PairsReport, build_pairs
-from pipeline.plan import Planned, plan
 from pipeline.repair import alone_with, plan_repair
+from pipeline.report import ExtractReport, Remark
 from pipeline.selection import Part, select
 from pipeline.sources import Source, open_source
 from pipeline.splits import SplitConfig
@@ -161,8 +163,8 @@ def extract_command(
         str | None,
         typer.Option(
             "--shard",
-            help="Only part I of N, written I/N, so that N machines share the work. Give each its own OUT: every one "
-            "is a cache of its own, and hero-pipeline merge makes one of them.",
+            help="Only every N-th shard of the plan from the I-th on, written I/N, so that N machines share the work. "
+            "Give each its own OUT; hero-pipeline merge makes of them the cache that one machine would have made.",
         ),
     ] = None,
     engine: Annotated[
@@ -176,7 +178,7 @@ def extract_command(
             "that is started here, with --workers CPUs."
         ),
     ] = None,
-    dry_run: Annotated[
+    would_do: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done and how long it takes; write nothing.")
     ] = False,
     work: WorkOption = WORK,
@@ -209,18 +211,18 @@ def extract_command(
         },
         "command line",
     )
-    folder, mirror = Place.of(out, work / (READ if dry_run else WRITTEN))
+    folder, mirror = Place.of(out, work / (READ if would_do else WRITTEN))
     part = Part.parse(shard) if shard else None
-    opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), part, limit)
+    opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), limit)
     _print_source(opened)
     tower = load_encoder(encoder, weights, place, getattr(torch, dtype)) if opened.videos else None
     if tower is not None:
         console.print(f"encoder: {tower.statement}", highlight=False, markup=False, soft_wrap=True)
-    if dry_run:
-        _print_plan(plan(opened, folder, tower, config, mirror))
+    if would_do:
+        _print_plan(dry_run(opened, folder, tower, config, mirror, part))
         return
     with _started(engine, ray_address, config.workers) as place_of_work, progress("extract") as report:
-        result = extract(opened, folder, tower, config, report, place_of_work, mirror)
+        result = extract(opened, folder, tower, config, report, place_of_work, mirror, part)
     _print_extract(result, out)
     if result.quarantined + result.kept_quarantined:
         raise typer.Exit(EXIT_QUARANTINED)
@@ -300,16 +302,20 @@ def verify_command(folder: Annotated[Path, typer.Argument(help="A cache or a tra
 
 @app.command("merge")
 def merge_command(
-    out: Annotated[Path, typer.Argument(help="Folder for the joined cache, new or to add to.")],
-    caches: Annotated[list[Path], typer.Argument(help="Caches, e.g. of extract --shard I/N.")],
+    out: Annotated[
+        str, typer.Argument(help="Folder for the joined cache, new or to add to, also s3:// or gs://.")
+    ],
+    caches: Annotated[list[str], typer.Argument(help="Caches, e.g. of extract --shard I/N; likewise.")],
+    work: WorkOption = WORK,
 ) -> None:
     """Join caches into one, e.g. those of machines that shared the work. Run again, it adds what is new."""
     with progress("merge") as report:
-        done = merge(caches, out, report)
+        places = [Place.of(cache, work / READ) for cache in caches]
+        done = merge(places, Place.of(out, work / WRITTEN), report)
     for note in done.notes:
         console.print(f"[yellow]note[/]: {escape(note)}", highlight=False, soft_wrap=True)
     console.print(
-        f"{out}: {done.rows} rows and {done.shards} shards added, {done.kept} rows were there already",
+        f"{shown(out)}: {done.rows} rows and {done.shards} shards added, {done.kept} rows were there already",
         highlight=False,
         markup=False,
         soft_wrap=True,
@@ -337,6 +343,26 @@ def repair_command(
             markup=False,
             soft_wrap=True,
         )
+
+
+@app.command("export")
+def export_command(
+    motion: Annotated[Path, typer.Argument(help="A reaction's .npz, or a .npy of vectors or joints.")],
+    out: Annotated[list[Path], typer.Argument(help=f"Files that end in {', '.join(SUFFIXES.values())}.")],
+    fps: Annotated[float | None, typer.Option(help="Of joints, where the file does not say it; 20.")] = None,
+    unit: Annotated[Unit, typer.Option(help="Of lengths in a .bvh.")] = "m",
+    rigid: Annotated[
+        bool, typer.Option("--rigid", help="Bones of a .bvh keep their length, where exact or not.")
+    ] = False,
+    body_model: Annotated[
+        Path | None, typer.Option(help="SMPL-family model (.npz) to fit an .smpl.npz to.")
+    ] = None,
+) -> None:
+    """Write a motion as files for animation tools, engines and spreadsheets (docs/exports.md)."""
+    joints, rate = read_joints(motion, fps)
+    for path in out:
+        exported = export(joints, path, rate, unit=unit, rigid=rigid, body_model=body_model)
+        console.print(str(exported), highlight=False, markup=False, soft_wrap=True)
 
 
 def _started(name: EngineName, ray_address: str | None, workers: int) -> AbstractContextManager[Engine]:

@@ -1,21 +1,24 @@
 """Several caches become one: those that machines made which shared the work, say.
 
-Shards are copied as they are and numbered anew. What is in the output already is left alone, so that a merge can be
-killed and run again, and again after some of the caches have grown.
+Parts of one plan, as ``extract --shard`` makes them, are copied file by file, and become the cache of the machine that
+does all of the plan. Shards of other caches are numbered anew. What is in the output already is left alone, so that a
+merge can be killed and run again, and again after some of the caches have grown.
 """
 
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from hero_core.cache import KINDS, Cache, Kind, Row
+from hero_core.cache import KINDS, Cache, Kind, Row, own_shards
 from hero_core.errors import FingerprintError, InputError, ShardError
 from hero_core.fingerprint import FeatureIdentity, differences
 from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.manifest import CACHE, read_table
+from hero_core.mirror import Place
 from hero_core.progress import Progress, silent
 from hero_core.storage import atomic_path, sha256_of_file
+from pipeline.plan import read_plan, write_plan
 
 _PLACE = ("shard", "shard_sha256")  # in a row, what another cache may call otherwise
 
@@ -34,10 +37,10 @@ class MergeReport:
     rows: int = 0
     kept: int = 0
     shards: int = 0
-    notes: tuple[str, ...] = ()
+    notes: list[str] = field(default_factory=list)
 
 
-def merge(folders: Sequence[Path], out: Path, report: Progress = silent) -> MergeReport:
+def merge(places: Sequence[Place], out: Place, report: Progress = silent) -> MergeReport:
     """Add caches to the cache ``out``, new or to go on with. Of one input's rows, the last cache's counts.
 
     Raises:
@@ -46,17 +49,17 @@ def merge(folders: Sequence[Path], out: Path, report: Progress = silent) -> Merg
         ManifestError, ShardError: one is damaged.
         OutputError: another process writes to ``out``, or it cannot be written.
     """
-    if any(folder.resolve() == out.resolve() for folder in folders):
-        raise InputError(f"{out}: cannot be merged into itself; name another output folder first")
-    caches = [Cache.open(folder) for folder in folders]
-    with only_writer(out, out / LOCK_FILE) as remark:
-        done = MergeReport(notes=(remark,) if remark else ())
-        merged = Cache.create_or_resume(out, _identity(caches), caches[0].description["source"])
-        parts = [(cache, kind, part) for cache in caches for kind in KINDS for part in cache.parts(kind)]
-        copies = {kind: _Copies(merged, kind, caches) for kind in KINDS}
-        for number, (cache, kind, part) in enumerate(parts, 1):
-            copies[kind].add(cache, read_table(part, CACHE), done)
-            report(number, len(parts), f"{done.rows} rows")
+    if any(place.folder.resolve() == out.folder.resolve() for place in places):
+        raise InputError(f"{out.folder}: cannot be merged into itself; name another output folder first")
+    caches = [Cache.open(*place) for place in places]
+    with only_writer(out.folder, out.folder / LOCK_FILE) as remark:
+        done = MergeReport(notes=[remark] if remark else [])
+        source = caches[0].description["source"]
+        merged = Cache.create_or_resume(out.folder, _identity(caches), source, out.mirror)
+        if _share_a_plan(caches, merged):
+            _join(caches, merged, done, report)
+        else:
+            _number_anew(caches, merged, done, report)
         merged.write_quarantine()
     return done
 
@@ -72,6 +75,83 @@ def _identity(caches: Sequence[Cache]) -> FeatureIdentity | None:
                 f"({'; '.join(wrong)})"
             )
     return first.identity if first else None
+
+
+def _share_a_plan(caches: Sequence[Cache], merged: Cache) -> bool:
+    """Whether all parts can keep their names: of one plan, and none there twice with different rows."""
+    plans = [read_plan(cache) for cache in caches]
+    if not any(plans[0].values()) or any(plan != plans[0] for plan in plans):
+        return False
+    digests: dict[str, str] = {}
+    if any(
+        digests.setdefault(name, digest) != digest
+        for each in caches
+        for name, digest in _digests(each).items()
+    ):
+        return False
+    there = _digests(merged)
+    if any(digests.get(name, digest) != digest for name, digest in there.items()):
+        return False
+    return (
+        read_plan(merged) == plans[0] or there.keys() <= digests.keys()
+    )  # the latter: an older state of them
+
+
+def _digests(cache: Cache) -> Mapping[str, str]:
+    """Of the bytes of every part of a cache's manifest, by its name."""
+    return {part.name: sha256_of_file(part) for kind in KINDS for part in cache.parts(kind)}
+
+
+def _join(caches: Sequence[Cache], merged: Cache, done: MergeReport, report: Progress) -> None:
+    """Copy what is not there yet of the plan that all share."""
+    plan = read_plan(caches[0])
+    write_plan(merged, plan)
+    parts = {part.name: (cache, part) for cache in caches for kind in KINDS for part in cache.parts(kind)}
+    there = {part.name for kind in KINDS for part in merged.parts(kind)}
+    for number, (name, (cache, part)) in enumerate(sorted(parts.items()), 1):
+        rows = read_table(part, CACHE)
+        if name in there:
+            done.kept += len(rows)
+        else:
+            for shard in own_shards(part, rows):
+                _copy_shard(cache, shard, _sha256_of(shard, rows), merged.shard_path(shard))
+                done.shards += 1
+            merged.copy_part(part, rows)
+            done.rows += len(rows)
+        report(number, len(parts), f"{done.rows} rows")
+    missing = sum(shard.number not in merged.numbers(kind) for kind in KINDS for shard in plan[kind])
+    if missing:
+        done.notes.append(
+            f"{missing} shards of the plan are in none of these caches; merge the other parts too, or make them with "
+            f"hero-pipeline extract SOURCE {merged.folder}"
+        )
+
+
+def _sha256_of(shard: str, rows: Sequence[Row]) -> str:
+    return next(str(row["shard_sha256"]) for row in rows if row["shard"] == shard)
+
+
+def _copy_shard(cache: Cache, name: str, sha256: str, to: Path) -> None:
+    source = cache.fetched_shard(name)
+    with atomic_path(to) as temporary:
+        if not source.is_file():
+            raise ShardError(f"{source}: missing; hero-pipeline repair {cache.folder} mends it")
+        shutil.copyfile(source, temporary)
+        if sha256_of_file(temporary) != sha256:
+            raise ShardError(f"{source}: damaged; hero-pipeline repair {cache.folder} mends it")
+
+
+def _number_anew(caches: Sequence[Cache], merged: Cache, done: MergeReport, report: Progress) -> None:
+    """Copy what is not there yet of caches that were planned apart."""
+    done.notes.append(
+        "these caches are not parts of one plan: records are the same, but shards are numbered anew"
+    )
+    write_plan(merged, {})  # what it had left to do is planned anew by the next extract
+    parts = [(cache, kind, part) for cache in caches for kind in KINDS for part in cache.parts(kind)]
+    copies = {kind: _Copies(merged, kind, caches) for kind in KINDS}
+    for number, (cache, kind, part) in enumerate(parts, 1):
+        copies[kind].add(cache, read_table(part, CACHE), done)
+        report(number, len(parts), f"{done.rows} rows")
 
 
 class _Copies:
@@ -97,9 +177,9 @@ class _Copies:
         for sha256, group in groups.items():
             number = self._merged.next_part(self._kind)
             if sha256 is not None and sha256 not in self._shards:
-                source = cache.shard_path(group[0]["shard"])
-                self._shards[sha256] = f"{self._kind}-{number:05d}{source.suffix}"
-                self._copy(source, sha256)
+                shard = group[0]["shard"]
+                self._shards[sha256] = f"{self._kind}-{number:05d}{Path(shard).suffix}"
+                _copy_shard(cache, shard, sha256, self._merged.shard_path(self._shards[sha256]))
                 done.shards += 1
             moved = [row | {"shard": self._shards[sha256] if sha256 else None} for row in group]
             self._merged.write_part(self._kind, number, moved)
@@ -108,11 +188,3 @@ class _Copies:
     def _is_there(self, row: Row) -> bool:
         known = self._rows.get(row["key"])
         return known is not None and all(known[name] == row[name] for name in row if name not in _PLACE)
-
-    def _copy(self, source: Path, sha256: str) -> None:
-        with atomic_path(self._merged.shard_path(self._shards[sha256])) as temporary:
-            if not source.is_file():
-                raise ShardError(f"{source}: missing; hero-pipeline repair {source.parent.parent} mends it")
-            shutil.copyfile(source, temporary)
-            if sha256_of_file(temporary) != sha256:
-                raise ShardError(f"{source}: damaged; hero-pipeline repair {source.parent.parent} mends it")

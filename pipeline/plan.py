@@ -1,83 +1,56 @@
-"""What an extraction would do, and how long it would take. Nothing is written."""
+"""The plan of a cache: which inputs go into which shard. It is there before the first of its shards is.
 
+A shard is a function of its planned inputs, of their files, and of what is older than the plan
+(:mod:`pipeline.earlier`), but of no other shard of the plan. So it has the same bytes whichever process makes it, and
+after whatever kill. A cache has one plan for each kind; the next one is made when all shards of the last are there.
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from pathlib import Path
-from statistics import median
 
-from hero_core.cache import CACHE_FILE, KINDS, OK, Cache, Kind, take_over
-from hero_core.manifest import CACHE, read_table
-from hero_core.mirror import Mirror
-from pipeline.config import ExtractConfig
-from pipeline.encoders import Encoder
-from pipeline.extract import identity_of, recipes_of, unsettled
-from pipeline.sources import Source
+from hero_core.cache import KINDS, Cache, Kind
+from hero_core.manifest import PLAN, read_table, write_table
 
 
-@dataclass(frozen=True)
-class Planned:
-    """What is to be done of one kind of inputs.
+@dataclass(frozen=True, slots=True)
+class PlannedShard:
+    """Keys of the inputs of one shard, in order; its part of the manifest has the same number."""
 
-    Attributes:
-        todo: inputs that would be read; a file that only moved or was touched takes no longer than that.
-        kept_quarantined: of the others, those that stay in quarantine.
-        seconds_each: what one took in earlier runs; None where there was none.
-    """
-
-    kind: Kind
-    inputs: int
-    todo: int
-    kept_quarantined: int
-    seconds_each: float | None
-
-    @property
-    def seconds(self) -> float | None:
-        """How long the rest takes at that rate."""
-        return None if self.seconds_each is None else self.todo * self.seconds_each
+    number: int
+    keys: tuple[str, ...]
 
 
-def plan(
-    source: Source,
-    out: Path,
-    encoder: Encoder | None,
-    config: ExtractConfig,
-    mirror: Mirror | None = None,
-) -> list[Planned]:
-    """What :func:`pipeline.extract.extract` would do with the same arguments, by kind; raises as it does."""
-    if mirror is not None:
-        take_over(out, mirror)
-    identity = identity_of(source, encoder, config)
-    Cache.resumable(out, identity)
-    cache = Cache.open(out) if (out / CACHE_FILE).is_file() else None
-    planned = []
-    for recipe in recipes_of(source, encoder, identity, config):
-        rows = cache.rows(recipe.kind) if cache else {}
-        todo = {item.key for item in recipe.inputs if unsettled(item, rows.get(item.key), config)}
-        kept = [rows[item.key] for item in recipe.inputs if item.key not in todo]
-        planned.append(
-            Planned(
-                kind=recipe.kind,
-                inputs=len(recipe.inputs),
-                todo=len(todo),
-                kept_quarantined=sum(row["status"] != OK for row in kept),
-                seconds_each=_seconds_each(cache, recipe.kind) if cache else None,
-            )
-        )
-    return planned
+Plan = Mapping[Kind, Sequence[PlannedShard]]
 
 
-def _seconds_each(cache: Cache, kind: Kind) -> float | None:
-    """What an input took, told by when the parts of the manifest were written: the median over parts of this kind.
-
-    A part took as long as there is between it and the file before it, be that the last part or, at the start of the
-    latest run, ``cache.json``. A pause between two runs makes one part slow, which a median forgives.
-    """
-    parts = [(path.stat().st_mtime, path) for kind in KINDS for path in cache.parts(kind)]
-    written = sorted([((cache.folder / CACHE_FILE).stat().st_mtime, cache.folder / CACHE_FILE), *parts])
-    ours = set(cache.parts(kind))
-    seconds = [
-        (now - before) / len(read_table(path, CACHE, ("key",)))
-        for (before, _), (now, path) in pairwise(written)
-        if path in ours
+def planned(keys: Sequence[str], per_shard: int, first: int) -> list[PlannedShard]:
+    """Inputs in their order, ``per_shard`` a shard and what is left in the last; numbered from ``first``."""
+    starts = range(0, len(keys), per_shard)
+    return [
+        PlannedShard(number, tuple(keys[start : start + per_shard]))
+        for number, start in enumerate(starts, first)
     ]
-    return median(seconds) if seconds else None
+
+
+def read_plan(cache: Cache) -> dict[Kind, list[PlannedShard]]:
+    """The plan of each kind; empty in a cache of an earlier version.
+
+    Raises:
+        ManifestError: it is damaged.
+    """
+    plan: dict[Kind, list[PlannedShard]] = {kind: [] for kind in KINDS}
+    if cache.plan_path.is_file():
+        for row in read_table(cache.plan_path, PLAN):
+            plan[row["kind"]].append(PlannedShard(row["number"], tuple(row["keys"])))
+    return plan
+
+
+def write_plan(cache: Cache, plan: Plan) -> None:
+    """Write the plan; the same one gives the same bytes."""
+    rows = [
+        {"kind": kind, "number": shard.number, "keys": list(shard.keys)}
+        for kind in KINDS
+        for shard in plan.get(kind, ())
+    ]
+    write_table(cache.plan_path, PLAN, rows)
+    cache.send(cache.plan_path)

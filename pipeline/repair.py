@@ -2,7 +2,8 @@
 
 A part of the manifest whose bytes changed goes whole, since no row of it can be trusted. A shard that is missing or
 whose bytes changed goes, and of every part the rows that point into it. A damaged ``cache.json`` is written anew
-without the identity of the features: every row says how it was made, and ``extract`` refuses another way.
+without the identity of the features: every row says how it was made, and ``extract`` refuses another way. A damaged
+plan is written anew, empty: what it had left to do is planned anew.
 """
 
 import re
@@ -21,6 +22,7 @@ from hero_core.progress import Progress, silent
 from hero_core.seal import seal_of_file
 from hero_core.shards import SHARD_FORMATS
 from hero_core.storage import read_json, sha256_of_file
+from pipeline.plan import write_plan
 from pipeline.verify import shards_of
 
 _SHARD = re.compile(rf"({'|'.join(KINDS)})-\d+\.({'|'.join(SHARD_FORMATS)})")
@@ -33,7 +35,7 @@ class Repair:
 
     Attributes:
         cache: as it will be.
-        description: whether ``cache.json`` is to be written anew.
+        description: whether ``cache.json`` is to be written anew. plan: likewise ``plan.parquet``.
         parts: of the manifest, that are dropped whole.
         rewritten: parts that lose rows, or get the seal that they lack, with the rows that they keep.
         shards: that are dropped, those that no row would point into any more among them.
@@ -42,6 +44,7 @@ class Repair:
 
     cache: Cache
     description: bool
+    plan: bool
     parts: list[Path] = field(default_factory=list)
     rewritten: dict[Path, list[Row]] = field(default_factory=dict)
     shards: list[Path] = field(default_factory=list)
@@ -51,12 +54,14 @@ class Repair:
     @property
     def needed(self) -> bool:
         """Whether anything is to be done."""
-        return self.description or bool(self.parts or self.rewritten or self.shards)
+        return self.description or self.plan or bool(self.parts or self.rewritten or self.shards)
 
     def lines(self) -> Iterator[str]:
         """What :meth:`apply` does, for people."""
         if self.description:
             yield f"write anew: {self.cache.folder / CACHE_FILE}, without the identity of the features"
+        if self.plan:
+            yield f"write anew: {self.cache.plan_path}, empty; what it had left to do is planned anew"
         for part in self.parts:
             yield f"drop: {part}, damaged; the rows in it are lost"
         for part, rows in self.rewritten.items():
@@ -70,6 +75,8 @@ class Repair:
         """Do it: rows before the shards that they point into, so that a killed repair can be run again."""
         if self.description:
             self.cache.write_description()
+        if self.plan:
+            write_plan(self.cache, {})
         for part in self.parts:
             part.unlink()
         for part, rows in self.rewritten.items():
@@ -121,11 +128,19 @@ def plan_repair(folder: Path, report: Progress = silent) -> Repair:
 def _opened(folder: Path) -> Repair:
     path = folder / CACHE_FILE
     try:
-        return Repair(Cache.open(folder), description=seal_of_file(path) == "absent")
+        return _of(Cache.open(folder), description=seal_of_file(path) == "absent")
     except HeroError:
         if not path.is_file() or (seal_of_file(path) != "broken" and _is_json(path)):
             raise
-        return Repair(Cache.of(folder, None, _NO_SOURCE), description=True)
+        return _of(Cache.of(folder, None, _NO_SOURCE), description=True)
+
+
+def _of(cache: Cache, description: bool) -> Repair:
+    return Repair(cache, description, plan=not _is_sealed(cache.plan_path))
+
+
+def _is_sealed(path: Path) -> bool:
+    return path.is_file() and seal_of_file(path) == "whole"
 
 
 def _is_json(path: Path) -> bool:

@@ -1,6 +1,5 @@
-"""A part of a source: named inputs, the first few, or one of several parts that different machines extract."""
+"""A part of the work: of a source named inputs or the first few, of a plan every so-and-so-many-th shard."""
 
-import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +12,7 @@ _UNKNOWN_SHOWN = 3
 
 @dataclass(frozen=True)
 class Part:
-    """One of ``count`` parts of a source, numbered from 1. An input is in the part that the hash of its key says.
-
-    So it stays there whatever else the source lists, and the parts are about equally large.
-    """
+    """One of ``count`` parts of a plan, numbered from 1: every ``count``-th shard."""
 
     number: int
     count: int
@@ -34,20 +30,17 @@ class Part:
             raise ConfigError(f"--shard {text!r}: write it as I/N with I from 1 to N, e.g. 3/16")
         return part
 
-    def holds(self, key: str) -> bool:
-        """Whether the input with this key is in this part."""
-        return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) % self.count == self.number - 1
+    def holds(self, shard: int) -> bool:
+        """Whether the shard of this number is in this part."""
+        return shard % self.count == self.number - 1
 
 
-def select(
-    source: Source, only: Sequence[str] = (), part: Part | None = None, limit: int | None = None
-) -> Source:
+def select(source: Source, only: Sequence[str] = (), limit: int | None = None) -> Source:
     """The source with some of its videos and motions; its pairs stay as they are.
 
     Args:
         source: all of it.
         only: keys or paths of inputs, as lists and ``quarantine.csv`` name them; none selects all.
-        part: further only what is in this part.
         limit: and of that the first so many videos and the first so many motions.
 
     Raises:
@@ -63,8 +56,7 @@ def select(
     wanted = set(only)
 
     def chosen(each: SourceVideo | SourceMotion) -> bool:
-        named = not wanted or not wanted.isdisjoint((each.key, each.relative))
-        return named and (part is None or part.holds(each.key))
+        return not wanted or not wanted.isdisjoint((each.key, each.relative))
 
     return replace(
         source,

@@ -27,6 +27,7 @@ from hero_core.training_set import (
     Samples,
     TrainingSet,
 )
+from pipeline.plan import read_plan
 
 GLOBAL_TOLERANCE = {"float32": 1e-5, "float16": 2e-3}
 """How far the stored global vector may be from the mean of the stored frames, relative to its largest value."""
@@ -115,7 +116,7 @@ class VerifiedManifest:
 
 def verify_manifest(cache: Cache) -> VerifiedManifest:
     """Verify all of a cache but its shards, column by column."""
-    problems = list(_unsealed(cache.folder / CACHE_FILE))
+    problems = [*_unsealed(cache.folder / CACHE_FILE), *_check_plan(cache)]
     newest: dict[Kind, pa.Table] = {}
     shards: list[tuple[str, str]] = []
     for kind in KINDS:
@@ -127,6 +128,19 @@ def verify_manifest(cache: Cache) -> VerifiedManifest:
     for kind in KINDS:
         problems += _check_rows(cache, kind, newest[kind])
     return VerifiedManifest(newest, shards, problems)
+
+
+def _check_plan(cache: Cache) -> Iterator[Problem]:
+    if not cache.plan_path.is_file():
+        yield Problem(
+            cache.plan_path, "missing: lost, or of an earlier version; run extract again, which writes it"
+        )
+        return
+    try:
+        read_plan(cache)
+        yield from _unsealed(cache.plan_path)
+    except HeroError as error:
+        yield Problem.of(error, cache.folder)
 
 
 def _read_parts(cache: Cache, kind: Kind, problems: list[Problem]) -> pa.Table:

@@ -13,9 +13,15 @@ WARMUP_STEPS = 10
 class Averages:
     """The exponential moving average of every trained weight of a module."""
 
-    def __init__(self, module: nn.Module, decay: float) -> None:
-        """Start from the weights as they are; ``decay`` is what one step keeps."""
-        self._decay = decay
+    def __init__(self, module: nn.Module, decay: float, warmup: bool = True) -> None:
+        """Start from the weights as they are.
+
+        Args:
+            module: whose weights are averaged.
+            decay: what one step keeps.
+            warmup: keep less at the start, see :data:`WARMUP_STEPS`.
+        """
+        self._decay, self._warmup = decay, warmup
         self._weights = {
             name: weight.detach() for name, weight in module.named_parameters() if weight.requires_grad
         }
@@ -24,7 +30,7 @@ class Averages:
     @torch.no_grad()
     def update(self, step: int) -> None:
         """Take in the weights after ``step`` steps."""
-        decay = min(self._decay, step / (step + WARMUP_STEPS))
+        decay = min(self._decay, step / (step + WARMUP_STEPS)) if self._warmup else self._decay
         torch._foreach_lerp_(list(self.values.values()), list(self._weights.values()), 1 - decay)
 
     @contextmanager

@@ -16,7 +16,7 @@ from hero_core.models.base import part_names
 from hero_core.official.find import Which
 from hero_core.official.import_run import import_official
 from hero_core.progress import Progress, duration
-from hero_core.runs import EVALUATOR
+from hero_core.runs import EVALUATOR, EVALUATORS, JOINT_EVALUATOR
 from hero_core.training_set import TrainingSet
 from trainer.config import DEFAULT_GENERATOR, TrainConfig, load_train_config, preset_of, presets
 from trainer.curves import draw_curves
@@ -43,7 +43,8 @@ class _Parts(TyperGroup):
         helps = {
             **{name: f"Train {name}, a part of the generator." for name in part_names()},
             EVALUATOR: "Train an evaluator, where the official one is not to be had.",
-            ALL: "Train all parts and the evaluator, one after another; --resume skips what is finished.",
+            JOINT_EVALUATOR: "Train another evaluator, which sees joints only.",
+            ALL: "Train all parts and both evaluators, one after another; --resume skips what is finished.",
         }
         for name, text in reversed(helps.items()):
             command = copy.copy(train)
@@ -240,7 +241,7 @@ def _names(word: str, request: Request) -> tuple[str, ...]:
 
 def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:
     """Parts of the generator before the last one of ``names`` that are not among them."""
-    parts = [name for name in config.names if name != EVALUATOR]
+    parts = [name for name in config.names if name not in EVALUATORS]
     last = max((parts.index(name) for name in names if name in parts), default=0)
     return [name for name in parts[:last] if name not in names]
 

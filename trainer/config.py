@@ -16,7 +16,7 @@ from hero_core.models import generators  # noqa: F401  registers them
 from hero_core.models.base import generator_class
 from hero_core.models.evaluator import EvaluatorConfig
 from hero_core.motion.format import FRAMES_PER_TOKEN
-from hero_core.runs import EVALUATOR
+from hero_core.runs import EVALUATOR, EVALUATORS, JOINT_EVALUATOR
 from hero_core.storage import sha256_of_json
 from hero_core.training_set import Selection
 from trainer.schedules import ScheduleConfig
@@ -52,6 +52,8 @@ class TrainingConfig(ScheduleConfig):
             generates for the validation clips, by FID, or by wrong answers where the right ones are known.
         average_decay: evaluate, and keep in checkpoints, the moving average of the weights, of which each step keeps so
             much; the weights themselves unless set.
+        average_warmup: let the average cover less at the start, so that the initial weights are soon forgotten; False
+            keeps ``average_decay`` from the first step on.
         precision: of matrix products: ``float32``; ``tf32`` and ``bfloat16`` are faster on a GPU, and coarser.
         compile: let torch compile the blocks that a part is made of, which takes a minute before the first step.
         log_every_steps: one line in ``log.jsonl`` this often, with the means since the last one.
@@ -71,6 +73,7 @@ class TrainingConfig(ScheduleConfig):
     finetune_statistics: Literal["data", "checkpoint"] = "data"
     select_by: Literal["loss", "reactions"] = "loss"
     average_decay: float | None = Field(None, gt=0, lt=1)
+    average_warmup: bool = True
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     compile: bool = False
     log_every_steps: int = Field(10, ge=1)
@@ -99,7 +102,7 @@ class Section(Config):
 
 
 class EvaluatorSection(Section):
-    """The evaluator that the metrics compare motions with.
+    """An evaluator that the metrics compare motions with.
 
     Attributes:
         margin: how far apart the loss pushes motions and videos that do not belong together.
@@ -124,10 +127,13 @@ class TrainConfig(Config):
             order and so gives other numbers; ``auto`` resident where a quarter of the free memory is enough, mapped
             where all of it is, else streaming. Resumed with ``auto``, a run keeps its order.
         shuffle_buffer: samples that ``streaming`` shuffles among, and keeps in memory; of windows, up to twice as many.
+        motions_per_video: learn from ``all`` motions that fit a video, or from its ``first`` one alone.
         shards: folder or URL of the shards, where they are not with the rest of the training set; ``http``, ``https``,
             ``file``, and what fsspec has an installed package for, such as ``s3``.
         tensorboard: also write event files.
         sampling: how the generator makes reactions, where nothing else is said; its own settings.
+        evaluator: what the metrics compare motions with.
+        joint_evaluator: another one, which sees joints only; what is not said of it is as the evaluator's.
     """
 
     official_values: ClassVar[Mapping[str, Any]] = {"selection": "official-test", "feat_bias": 25.0}
@@ -138,10 +144,30 @@ class TrainConfig(Config):
     feat_bias: float = Field(5.0, gt=0)
     reading: Reading = "auto"
     shuffle_buffer: int = Field(8192, ge=1)
+    motions_per_video: Literal["all", "first"] = "all"
     shards: str | None = None
     tensorboard: bool = False
     sampling: Config = Config()
     evaluator: EvaluatorSection = EvaluatorSection()
+    joint_evaluator: EvaluatorSection = EvaluatorSection(model=EvaluatorConfig(sees="joints"))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _two_alike(cls, values: Any) -> Any:
+        if not isinstance(values, Mapping):
+            return values
+        first, second = (values.get(name, {}) for name in (EVALUATOR, JOINT_EVALUATOR))
+        if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+            return values
+        other = merged(merged(first, {"model": {"sees": EVALUATORS[JOINT_EVALUATOR]}}), second)
+        return {**values, JOINT_EVALUATOR: other}
+
+    @model_validator(mode="after")
+    def _each_sees_its_own(self) -> Self:
+        for name, sees in EVALUATORS.items():
+            if getattr(self, name).model.sees != sees:
+                raise ValueError(f"{name}.model.sees: what this one sees is {sees}")
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes, by values: the class is made anew there, for the same generator."""
@@ -192,12 +218,12 @@ def _restored(generator: str, values: Mapping[str, Any]) -> TrainConfig:
 
 
 def trainable(generator: str) -> tuple[str, ...]:
-    """Names of the evaluator, which checkpoints may be chosen with, and of a generator's parts, in training order.
+    """Names of the evaluators, which checkpoints may be chosen with, and of a generator's parts, in training order.
 
     Raises:
         ConfigError: no such generator.
     """
-    return (EVALUATOR, *generator_class(generator).parts)
+    return (*EVALUATORS, *generator_class(generator).parts)
 
 
 def train_config_class(generator: str) -> type[TrainConfig]:

@@ -2,7 +2,7 @@
 
 The official evaluator comes ready-made with its release (``hero-train import-official``). Where that one is not to
 be had, or does not fit the data, this is the same network with the loss of Guo et al. (2022), whose text encoder is
-replaced by one for video features.
+replaced by one for video features. Another one, which sees joints only, is trained in the same way.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,26 +12,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
+from hero_core.models.base import Batch, TrainingFacts
 from hero_core.models.evaluator import MotionEvaluator
 from hero_core.training_set import PairRow
 from trainer.config import EvaluatorSection
 
-
-class VideoEncoder(nn.Module):
-    """A bidirectional GRU over the frame features; only training needs it."""
-
-    def __init__(self, feature_dim: int, hidden: int, embedding_dim: int) -> None:
-        super().__init__()
-        self.input = nn.Sequential(nn.LayerNorm(feature_dim), nn.Linear(feature_dim, hidden))
-        self.gru = nn.GRU(hidden, hidden, batch_first=True, bidirectional=True)
-        self.output = nn.Sequential(nn.LayerNorm(2 * hidden), nn.Linear(2 * hidden, embedding_dim))
-
-    def forward(self, condition: VideoFeatures) -> Tensor:
-        """Embeddings of videos, ``(b, embedding_dim)``."""
-        _, final = self.gru(self.input(condition.frames))  # (2, b, hidden)
-        embedding: Tensor = self.output(torch.cat((final[0], final[1]), dim=-1))
-        return embedding
+PADDING_FRAMES = 4
+"""Behind the longest motion of a batch; the convolutions of the last movement reach no farther."""
 
 
 class Relations:
@@ -49,7 +36,7 @@ class Relations:
 
 
 class Matching(nn.Module):
-    """The evaluator as a part to train: it and the video encoder, trained against each other."""
+    """An evaluator as a part to train: its sides for motions and for videos, trained against each other."""
 
     trained_on: ClassVar[Literal["pairs"]] = "pairs"
     encoded_by: ClassVar[None] = None
@@ -60,17 +47,17 @@ class Matching(nn.Module):
 
     def __init__(self, section: EvaluatorSection, facts: TrainingFacts, related: Relations) -> None:
         super().__init__()
-        sizes = section.model
-        self.motion = MotionEvaluator.build(sizes, facts)
-        self.video = VideoEncoder(facts.feature_dim, sizes.motion_hidden, sizes.embedding_dim)
+        self.evaluator = MotionEvaluator.build(section.model, facts)
         self.related = related
         self.margin = section.margin
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """The matching loss; dropout apart, it draws nothing."""
         own, gather = batch.ranks.own, batch.ranks.gather  # every pair is compared with those of all ranks
-        motion = gather(self.motion.embed(own(batch.motion), own(batch.lengths)))  # (b, d)
-        video = gather(self.video(batch.video.map(own)))  # (b, d)
+        longest = int(batch.lengths.max()) + PADDING_FRAMES
+        frames = own(batch.motion)[:, :longest]
+        motion = gather(self.evaluator.embed(frames, own(batch.lengths)))  # (b, d)
+        video = gather(self.evaluator.embed_videos(batch.video.map(own)))  # (b, d)
         related = self.related.matrix(batch.keys).to(motion.device)  # (b, b)
         return matching_losses(motion, video, related, self.margin)
 

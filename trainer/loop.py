@@ -64,7 +64,7 @@ class Run:
     Attributes:
         folder: gets its files.
         part: a :class:`hero_core.models.base.Part`, on the device.
-        network: what of the part a checkpoint keeps; the part itself, but for the evaluator.
+        network: what of the part a checkpoint keeps; the part itself, but for the evaluators.
         batches: to learn from, on the device.
         scorer: what chooses the best checkpoint; None for the part's own metric.
         training: settings.
@@ -180,7 +180,7 @@ def _begin(run: Run) -> TrainingState:
         optimizer_of(run.part, run.training, run.device),
         rng,
         run.device,
-        None if decay is None else Averages(run.part, decay),
+        None if decay is None else Averages(run.part, decay, run.training.average_warmup),
         ranks=run.ranks,
     )
     if not run.ranks.first:  # the initial weights are there, and dropout is to be each rank's own

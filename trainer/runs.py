@@ -21,6 +21,7 @@ from hero_core.progress import Progress, silent
 from hero_core.runs import (
     ENCODED_BY_KEY,
     EVALUATOR,
+    EVALUATORS,
     checkpoint_path,
     describe_run,
     find_checkpoint,
@@ -66,11 +67,13 @@ class Request:
     def __post_init__(self) -> None:
         if self.config.shards is not None:
             object.__setattr__(self, "data", self.data.with_shards_at(self.config.shards))
+        if self.config.motions_per_video == "first":
+            object.__setattr__(self, "data", self.data.with_first_motions())
 
 
 def part_class(config: TrainConfig, name: str) -> type[Any]:
-    """Class of a part of the generator, or of the evaluator as a part to train."""
-    return Matching if name == EVALUATOR else generator_class(config.generator).parts[name]
+    """Class of a part of the generator, or of an evaluator as a part to train."""
+    return Matching if name in EVALUATORS else generator_class(config.generator).parts[name]
 
 
 def check(name: str, request: Request, before: Sequence[str]) -> None:
@@ -220,7 +223,7 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
     run = Run(
         folder=PartFolder(request.out, name),
         part=part.to(request.device),
-        network=part.motion if name == EVALUATOR else part,
+        network=part.evaluator if name in EVALUATORS else part,
         batches=batches,
         scorer=scorer,
         training=config.section(name).training,
@@ -262,8 +265,9 @@ def _build(name: str, request: Request, batches: Batches, encoder: Any) -> Any:
         parts={} if encoder is None else {cls.encoded_by: encoder},
         synchronous=data.synchronous,
     )
-    if name == EVALUATOR:
-        return Matching(config.evaluator, facts, Relations(data.rows))
+    if name in EVALUATORS:
+        section: Any = config.section(name)
+        return Matching(section, facts, Relations(data.rows))
     return cls.build(config.section(name).model, facts)
 
 
@@ -389,7 +393,7 @@ def _scored(request: Request) -> Samples:
 
 def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
     """Refuse to choose by reactions where they cannot be generated, or not be scored."""
-    if name == EVALUATOR or part_class(request.config, name).trained_on != "pairs":
+    if name in EVALUATORS or part_class(request.config, name).trained_on != "pairs":
         raise ConfigError(f"{name}.training.select_by: {name} makes no reactions; only loss can choose it")
     samples = _scored(request)
     if not known_answers(samples) and len({row.pair.clip_key for row in samples.rows}) < LEAST_CLIPS:

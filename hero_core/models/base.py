@@ -284,6 +284,11 @@ def generator_class(kind: str) -> type[Any]:
     return _REGISTRY[kind]
 
 
+def generator_names() -> list[str]:
+    """Names of all generators, in the order in which they were registered."""
+    return list(_REGISTRY)
+
+
 def part_names() -> list[str]:
     """Names of the parts of all generators, each once."""
     return list(dict.fromkeys(name for cls in _REGISTRY.values() for name in cls.parts))

@@ -112,15 +112,32 @@ def from_matrix(matrices: ArrayLike) -> Array:
     return _from_scipy(Rotation.from_matrix(m.reshape(-1, 3, 3)), m.shape[:-2])
 
 
-def to_zyx_degrees(quaternions: ArrayLike) -> Array:
-    """Unit quaternions (..., 4) to angles (..., 3) about Z, then the turned Y, then the turned X (BVH's channels).
+def to_zxy_degrees(quaternions: ArrayLike) -> Array:
+    """Unit quaternions (..., 4) to angles (..., 3) about Z, then the turned X, then the turned Y (BVH's channels).
 
-    Where Z and X coincide only their sum is known; X then is 0.
+    X is in [-90, 90]. At either end Z and Y coincide and only their sum is known; Y then is 0.
     """
     q = np.asarray(quaternions, np.float64)
     with warnings.catch_warnings():  # scipy warns of that case; the rotation is right all the same
         warnings.filterwarnings("ignore", message="Gimbal lock")
-        return np.asarray(_to_scipy(q).as_euler("ZYX", degrees=True)).reshape(*q.shape[:-1], 3)
+        return np.asarray(_to_scipy(q).as_euler("ZXY", degrees=True)).reshape(*q.shape[:-1], 3)
+
+
+def without_jumps(angles_degrees: ArrayLike) -> Array:
+    """The same rotations by angles (n, ..., 3), such as of `to_zxy_degrees`, that go on from frame to frame.
+
+    Angles (a, b, c) about three different axes turn like (a + 180, 180 - b, c + 180), and like any of them with
+    whole turns more. Each frame gets those nearest to the frame before, so that tools may interpolate.
+    """
+    angles = np.array(angles_degrees, np.float64)
+    for frame in range(1, len(angles)):
+        before = angles[frame - 1]
+        a, b, c = np.moveaxis(angles[frame], -1, 0)
+        both = np.stack([angles[frame], np.stack([a + 180.0, 180.0 - b, c + 180.0], axis=-1)])  # (2, ..., 3)
+        both -= 360.0 * np.round((both - before) / 360.0)
+        further = np.abs(both - before).max(axis=-1, keepdims=True)  # (2, ..., 1)
+        angles[frame] = np.where(further[0] <= further[1], both[0], both[1])
+    return angles
 
 
 def _to_scipy(quaternions: Array) -> Rotation:

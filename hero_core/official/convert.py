@@ -59,6 +59,7 @@ _TRANSFORMER_REQUIRED = {
     "dropout": "dropout",
     "condition_drop": "cond_drop_prob",
 }
+_HABITS = {"guidance_keeps_frames": True, "frame_time": "none"}
 _EVALUATOR_OPTIONAL = {
     "movement_hidden": "dim_movement_enc_hidden",
     "movement_dim": "dim_movement_latent",
@@ -98,11 +99,16 @@ def convert_rvq(weights: Path, opt_txt: Path, statistics: MotionStatistics) -> R
     official, own = read_tensors(weights, RVQ_KEYS), tokenizer.network.state_dict()
     require_state({name: own[name] for name in own if not name.endswith(AVERAGES)}, official, weights)
     tokenizer.network.load_state_dict(own | official)
+    start_averages(tokenizer, OFFICIAL_BATCH_TOKENS)
+    return tokenizer.eval()
+
+
+def start_averages(tokenizer: RvqTokenizer, batch_tokens: int) -> None:
+    """Let training go on from the codes: each as the average of its even share of a batch of so many tokens."""
     for layer in tokenizer.network.quantizer.codebooks:
-        layer.code_count.fill_(max(OFFICIAL_BATCH_TOKENS / len(layer.codebook), LEAST_COUNT))
+        layer.code_count.fill_(max(batch_tokens / len(layer.codebook), LEAST_COUNT))
         layer.code_sum.copy_(layer.codebook * layer.code_count[:, None])
         layer.initialised.fill_(True)
-    return tokenizer.eval()
 
 
 def convert_masked(weights: Path, opt_txt: Path) -> MaskedTransformer:
@@ -119,31 +125,25 @@ def convert_masked(weights: Path, opt_txt: Path) -> MaskedTransformer:
     """
     official = read_tensors(weights, MASKED_KEYS)
     embedding = require_tensor(official, "token_emb.weight", 2, weights)  # (codes + 2, code_dim)
-    settings = _transformer_settings(official, weights, opt_txt) | {
+    settings = transformer_settings(official, weights, opt_txt) | {
+        **_HABITS,
         "codebook_size": embedding.shape[0] - 2,
         "code_dim": embedding.shape[1],
         "mask_over_padded": True,
     }
     model = MaskedTransformer(parse_config(MaskedConfig, settings, str(opt_txt)))
-    _load_transformer(model, official, rename_transformer(official), weights)
+    load_transformer(model, official, rename_transformer(official), weights)
     return model.eval()
 
 
 def convert_residual(weights: Path, opt_txt: Path) -> ResidualTransformer:
     """The official residual transformer as ours, with or without shared weights; as :func:`convert_masked`."""
     official = read_tensors(weights, RESIDUAL_KEYS)
-    share = SHARED_TABLE in official
-    table = require_tensor(official, SHARED_TABLE if share else "output_proj_weight", 3, weights)
-    layers, classes, code_dim = table.shape
-    settings = _transformer_settings(official, weights, opt_txt) | {
-        "codebook_size": classes - 1,
-        "code_dim": code_dim,
-        "quantizers": layers + 2 if share else layers + 1,
-        "share_weights": share,
-        "allow_pad_class": True,
-    }
+    settings = (
+        transformer_settings(official, weights, opt_txt) | residual_settings(official, weights) | _HABITS
+    )
     model = ResidualTransformer(parse_config(ResidualConfig, settings, str(opt_txt)))
-    _load_transformer(model, official, rename_residual(official), weights)
+    load_transformer(model, official, rename_residual(official), weights)
     return model.eval()
 
 
@@ -202,8 +202,13 @@ def _rvq_config(opt_txt: Path) -> RvqConfig:
     return parse_config(RvqConfig, values, str(opt_txt))
 
 
-def _transformer_settings(official: Mapping[str, Tensor], weights: Path, opt_txt: Path) -> dict[str, Any]:
-    """Settings of both transformers that ``opt.txt`` states or, where it is silent, the weights."""
+def transformer_settings(official: Mapping[str, Tensor], weights: Path, opt_txt: Path) -> dict[str, Any]:
+    """Settings of HERO's, MoMask's and BAMM's transformers that ``opt.txt`` states or, where it is silent, the weights.
+
+    Raises:
+        WeightsError: the weights have no projection of a condition.
+        InputError: an option is missing or impossible.
+    """
     options = read_options(opt_txt)
     frames, unit = (require_option(options, name, opt_txt) for name in ("max_motion_length", "unit_length"))
     if not isinstance(frames, int) or not isinstance(unit, int) or unit < 1:
@@ -214,17 +219,38 @@ def _transformer_settings(official: Mapping[str, Tensor], weights: Path, opt_txt
         **stated,
         "max_tokens": frames // unit,
         "feature_dim": projection.shape[1],
-        "guidance_keeps_frames": True,
-        "frame_time": "none",
     }
 
 
-def _load_transformer(
+def residual_settings(official: Mapping[str, Tensor], weights: Path) -> dict[str, Any]:
+    """What the tensors of HERO's or MoMask's residual transformer say of its settings.
+
+    Raises:
+        WeightsError: a table is missing.
+    """
+    share = SHARED_TABLE in official
+    table = require_tensor(official, SHARED_TABLE if share else "output_proj_weight", 3, weights)
+    layers, classes, code_dim = table.shape
+    return {
+        "codebook_size": classes - 1,
+        "code_dim": code_dim,
+        "quantizers": layers + 2 if share else layers + 1,
+        "share_weights": share,
+        "allow_pad_class": True,
+    }
+
+
+def load_transformer(
     model: MaskedTransformer | ResidualTransformer,
     official: Mapping[str, Tensor],
     renamed: Mapping[str, Tensor],
     weights: Path,
 ) -> None:
+    """Take exactly these tensors, whose ``official`` position codes have to be ours.
+
+    Raises:
+        WeightsError: they are not exactly those of the model.
+    """
     check_positions(official, model.config.max_tokens, weights)
     require_state(model.state_dict(), renamed, weights)
     model.load_state_dict(renamed)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero_core.motion.humanml3d import FEET
+from hero_core.motion.skeleton import PARENTS
 
 Array = NDArray[np.float64]
 Colour = tuple[int, int, int]
@@ -37,6 +38,7 @@ class Hull(NamedTuple):
 
     centres: Array  # (k, 3)
     radii: Array  # (k,)
+    carriers: tuple[int, ...]  # the joint with whose rotation each ball moves
 
 
 class Part(NamedTuple):
@@ -83,25 +85,31 @@ def _part(hulls: list[Hull], colour: Colour) -> Part:
 
 
 def _hulls(pose: Array, part: Sequence[Sequence[tuple[int, float]]]) -> list[Hull]:
-    return [
-        Hull(pose[[joint for joint, _ in balls]], np.array([radius for _, radius in balls])) for balls in part
-    ]
+    hulls = []
+    for balls in part:
+        joints = [joint for joint, _ in balls]
+        starts = {
+            PARENTS[joint] for joint in joints
+        }  # a ball where a bone of the hull starts moves with that bone
+        carriers = tuple(joint if joint in starts else PARENTS[joint] for joint in joints)
+        hulls.append(Hull(pose[joints], np.array([radius for _, radius in balls]), carriers))
+    return hulls
 
 
 def _head(pose: Array) -> list[Part]:
     """Neck, head, and a nose that shows the facing."""
     up, ahead = _unit(pose[15] - pose[12]), facing(pose)
     centre = pose[15] + 0.075 * up
-    neck = Hull(pose[[12, 15]], np.array([0.045, 0.045]))
-    skull = Hull(np.stack([centre - 0.02 * up, centre + 0.02 * up]), np.full(2, HEAD_RADIUS_M))
-    nose = Hull(np.stack([centre + 0.09 * ahead, centre + 0.14 * ahead]), np.array([0.03, 0.022]))
+    neck = Hull(pose[[12, 15]], np.array([0.045, 0.045]), (12, 12))
+    skull = Hull(np.stack([centre - 0.02 * up, centre + 0.02 * up]), np.full(2, HEAD_RADIUS_M), (15, 15))
+    nose = Hull(np.stack([centre + 0.09 * ahead, centre + 0.14 * ahead]), np.array([0.03, 0.022]), (15, 15))
     below = centre - 0.05 * up  # so that the head, seen from above, covers the neck
     return [Part([neck], TRUNK, below), _part([skull], TRUNK), _part([nose], NOSE)]
 
 
 def _hand(pose: Array, elbow: int, wrist: int) -> Hull:
     tip = pose[wrist] + 0.06 * _unit(pose[wrist] - pose[elbow])
-    return Hull(np.stack([pose[wrist], tip]), np.array([0.029, _HAND_RADIUS_M]))
+    return Hull(np.stack([pose[wrist], tip]), np.array([0.029, _HAND_RADIUS_M]), (wrist, wrist))
 
 
 def _unit(vector: Array) -> Array:

@@ -150,7 +150,7 @@ def _draw_trail(canvas: Frame, camera: Camera, root: Array) -> None:
 def _shadowed(canvas: Frame, camera: Camera, parts: Sequence[Part]) -> Frame:
     """The canvas under a soft shadow of the body, darker the nearer a part is to the floor."""
     shade = np.zeros((camera.size // 2, camera.size // 2), np.uint8)  # it is soft: half the pixels do
-    for centres, radii in (hull for part in parts for hull in part.hulls):
+    for centres, radii, _ in (hull for part in parts for hull in part.hulls):
         strength = np.exp(-max(float(centres[:, 1].mean()), 0.0) / 0.55)
         pixels, depth = camera.project(centres * _ON_FLOOR)
         layer = np.zeros_like(shade)
@@ -170,7 +170,7 @@ def _draw_part(canvas: Frame, camera: Camera, part: Part) -> None:
         (0.55, 0.38, 0.0, mix(part.colour, (255, 255, 255), 0.16)),
     )
     for shift, share, rim, tone in layers:
-        for centres, radii in part.hulls:
+        for centres, radii, _ in part.hulls:
             pixels, depth = camera.project(centres)
             scaled = radii * camera.focal / depth
             _polygon(canvas, _outline(pixels + shift * scaled[:, None] * _LIGHT, scaled * share + rim), tone)

@@ -9,6 +9,7 @@ from hero_core.cli import VersionOption, console, run
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError
 from hero_core.motion.format import FPS
+from pipeline.react.exports import further_formats, write_exports
 from pipeline.react.reactor import Length, react
 
 app = typer.Typer(pretty_exceptions_enable=False)
@@ -37,12 +38,16 @@ def react_command(
         list[str] | None,
         typer.Option("--set", help="One sampling setting, e.g. --set guidance_scale=2; repeatable."),
     ] = None,
+    formats: Annotated[
+        str, typer.Option("--format", help="Further files: any of glb,vrma,smpl,csv (docs/exports.md).")
+    ] = "",
     device: Annotated[
         DeviceName, typer.Option(help="auto: where the run's training features were made, if possible.")
     ] = "auto",
     version: VersionOption = False,
 ) -> None:
     """Generate a human reaction to a video: HumanML3D motion, BVH, a film of both side by side, and a page."""
+    further = further_formats(formats)
     files = react(
         video,
         run_folder,
@@ -56,6 +61,8 @@ def react_command(
     )
     for path in (files.npz, files.bvh, files.mp4):
         console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
+    for exported in write_exports(files.reaction, out, further):
+        console.print(str(exported), highlight=False, markup=False, soft_wrap=True)
     console.print(files.reaction.statement, style="bold", highlight=False, markup=False)
     for warning in files.reaction.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)

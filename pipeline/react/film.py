@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from hero_core.errors import InputError
-from hero_core.motion.bvh_writer import write_bvh
+from hero_core.exports import export
 from hero_core.motion.format import FPS
 from hero_core.storage import atomic_path
 from hero_core.view.compose import side_by_side
@@ -41,7 +41,7 @@ def write_reaction(reaction: Reaction, out: str | Path) -> ReactionFiles:
     if mp4.resolve() == video.resolve():
         raise InputError(f"{video}: the film would replace the video; name another folder with --out")
     _write_npz(npz, reaction)
-    write_bvh(bvh, reaction.joints, FPS)
+    export(reaction.joints, bvh)
     clip = reaction.clip
     film = side_by_side(
         read_frames(video),  # upright, whatever the encoder saw

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hero_core.exports import export
 from hero_core.motion.format import FPS
 from hero_core.view.compose import frames_at
 from hero_core.view.document import Document, File, ShownMotion, ShownSample, ShownVideo
@@ -34,7 +35,7 @@ class VideoLimits:
 
 
 def reaction_document(reaction: Reaction, files: list[Path], limits: VideoLimits | None = None) -> Document:
-    """The page of one reaction, with those of its files that exist already to take away.
+    """The page of one reaction, with its files and a GLB to take away.
 
     Raises:
         DecodeError: the video cannot be read.
@@ -46,7 +47,7 @@ def reaction_document(reaction: Reaction, files: list[Path], limits: VideoLimits
         name,
         reaction.vectors,
         explained=reaction.explained,
-        files=[File(path.name, path.read_bytes()) for path in files],
+        files=[*(File(path.name, path.read_bytes()) for path in files), _glb(reaction)],
     )
     seconds = len(reaction.joints) / FPS
     clip = reaction.clip
@@ -74,6 +75,13 @@ def reaction_document(reaction: Reaction, files: list[Path], limits: VideoLimits
         samples=[sample],
         notes=[*left_out, *reaction.warnings],
     )
+
+
+def _glb(reaction: Reaction) -> File:
+    """The reaction as a mannequin that moves, which the page offers whether or not it was asked for as a file."""
+    with TemporaryDirectory() as folder:
+        path = export(reaction.joints, Path(folder) / f"{reaction.video.stem}.glb").path
+        return File(path.name, path.read_bytes(), "model/gltf-binary")
 
 
 def browser_video(path: Path, clip: DecodedClip, limits: VideoLimits) -> ShownVideo | None:

@@ -27,9 +27,15 @@ class ParityFolder:
         return path
 
     def arrays(self, name: str) -> dict[str, Tensor]:
-        """Arrays of ``name.npz``."""
+        """Arrays of numbers in ``name.npz``."""
         with np.load(self.path / f"{name}.npz", allow_pickle=False) as arrays:
-            return {key: torch.from_numpy(np.asarray(arrays[key])) for key in arrays.files}
+            numbers = {key: array for key in arrays.files if (array := arrays[key]).dtype.kind != "U"}
+            return {key: torch.from_numpy(np.asarray(array)) for key, array in numbers.items()}
+
+    def word(self, name: str, key: str) -> str:
+        """What ``name.npz`` says under ``key``."""
+        with np.load(self.path / f"{name}.npz", allow_pickle=False) as arrays:
+            return str(arrays[key])
 
 
 @pytest.fixture(scope="session")

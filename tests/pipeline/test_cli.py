@@ -177,3 +177,19 @@ def test_a_bad_column_option_says_its_form(tmp_path: Path) -> None:
     make_video(tmp_path / "a.mp4", 1)
     with pytest.raises(ConfigError, match="FIELD=COLUMN"):
         invoke(["extract", tmp_path, tmp_path / "out", "--column", "video"])
+
+
+def test_export_writes_each_file_and_its_error(tmp_path: Path) -> None:
+    np.save(tmp_path / "motion.npy", standing_motion(40, 0))
+    out = [tmp_path / f"motion{suffix}" for suffix in (".glb", ".bvh", ".vrma", ".smpl.npz", ".csv")]
+    output = invoke(["export", tmp_path / "motion.npy", *out, "--unit", "cm", "--rigid"])
+    assert all(path.exists() for path in out)
+    for path in out:
+        (line,) = [line for line in output.splitlines() if str(path) in line]
+        assert re.search(r"every joint within [\d.]+ mm", line)
+
+
+def test_export_to_an_unknown_suffix_names_those_there_are(tmp_path: Path) -> None:
+    np.save(tmp_path / "motion.npy", standing_motion(40, 0))
+    with pytest.raises(InputError, match=r"\.glb"):
+        invoke(["export", tmp_path / "motion.npy", tmp_path / "motion.fbx"])

@@ -18,7 +18,8 @@ from hero_core.storage import sha256_of_file
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder, random_tc_clip
 from pipeline.engines.local import ItemLimits
-from pipeline.extract import ExtractReport, extract
+from pipeline.extract import extract
+from pipeline.report import ExtractReport
 from pipeline.sources import open_source
 from tests.pipeline.conftest import TINY, make_source, make_video, save_motion, standing_motion
 from tests.pipeline.misbehaving import convert_or_misbehave, decode_or_misbehave
@@ -105,6 +106,80 @@ def test_killed_and_resumed_gives_the_bytes_of_an_unbroken_run(
     assert report.kept == killed_after // 3 * 3
     assert report.done == 7
     assert hashes(tmp_path / "whole") == hashes(tmp_path / "broken")
+
+
+@pytest.mark.parametrize("settings", [{}, {"retry_quarantined": True}, {"rehash": True}])
+@pytest.mark.parametrize("killed_when", ["first", "second", "both"])
+def test_a_cache_that_grew_has_the_same_bytes_wherever_its_runs_were_killed(
+    video_folder: MakeFolder,
+    tmp_path: Path,
+    tiny_encoder: Encoder,
+    killed_when: str,
+    settings: dict[str, bool],
+) -> None:
+    """The second run finds what is new, changed, moved, copied, touched and bad."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(done: int, total: int, note: str = "") -> None:
+        if note and done >= total - 2:
+            raise Killed
+
+    def killed(config: ExtractConfig) -> None:
+        with pytest.raises(Killed):
+            extract(open_source(root), tmp_path / "killed", tiny_encoder, config, kill)
+
+    root, config = video_folder(7), CONFIG.model_copy(update=settings)
+    folder = root / "human-human" / "wave"
+    (folder / "bad.mp4").write_bytes(b"no video")
+    if killed_when != "second":
+        killed(CONFIG)
+    for out in ("whole", "killed"):
+        run(root, tmp_path / out, tiny_encoder)
+    assert hashes(tmp_path / "whole") == hashes(tmp_path / "killed")
+    for index, name in enumerate(("new_0", "new_1", "clip_06")):
+        make_video(folder / f"{name}.mp4", 50 + index)
+    (folder / "clip_04.mp4").rename(folder / "moved.mp4")
+    (folder / "copy.mp4").write_bytes((folder / "new_0.mp4").read_bytes())
+    (folder / "clip_00.mp4").touch()
+    if killed_when != "first":
+        killed(config)
+    for out in ("whole", "killed"):
+        run(root, tmp_path / out, tiny_encoder, config)
+    assert hashes(tmp_path / "whole") == hashes(tmp_path / "killed")
+
+
+def test_a_run_that_is_gone_on_with_over_a_grown_source_finishes_its_plan_first(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    def stop(done: int, total: int, note: str = "") -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    root = video_folder(7)
+    run(root, tmp_path / "whole", tiny_encoder)
+    with pytest.raises(KeyboardInterrupt):
+        extract(open_source(root), tmp_path / "stopped", tiny_encoder, CONFIG, stop)
+    make_video(root / "human-human" / "push" / "a_new_one.mp4", 50)
+    for out in ("whole", "stopped"):
+        report = run(root, tmp_path / out, tiny_encoder)
+        assert report.done == report.inputs == 8
+    assert hashes(tmp_path / "whole") == hashes(tmp_path / "stopped")
+
+
+def test_two_shards_of_a_plan_know_nothing_of_each_other(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(4)
+    (root / "human-human" / "wave" / "copy.mp4").write_bytes(
+        (root / "human-human" / "push" / "clip_01.mp4").read_bytes()
+    )
+    run(root, tmp_path / "out", tiny_encoder)
+    rows = Cache.open(tmp_path / "out").rows("features")
+    alike = [row for row in rows.values() if Path(row["path"]).stem in ("clip_01", "copy")]
+    assert len({row["record"] for row in alike}) == 1
+    assert len({row["shard"] for row in alike}) == 2
 
 
 def test_leftovers_of_a_kill_between_shard_and_manifest_are_made_good(
@@ -358,7 +433,7 @@ def test_a_file_that_breaks_its_process_costs_one_row(
     run(root, tmp_path / "sound", tiny_encoder)
     for index, name in enumerate(REASONS):
         make_video(root / "human-human" / "wave" / name, 80 + index)
-    monkeypatch.setattr("pipeline.extract.decode_video", decode_or_misbehave)
+    monkeypatch.setattr("pipeline.recipes.decode_video", decode_or_misbehave)
     monkeypatch.setattr(ExtractConfig, "kill_seconds", 1.0)
     config = CONFIG.model_copy(update={"workers": workers, "worker_mebibytes": 1024})
     report = run(root, tmp_path / "out", tiny_encoder, config)
@@ -379,7 +454,7 @@ def test_a_file_that_breaks_its_process_costs_one_row(
 def test_a_motion_that_breaks_its_process_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("sound", "crashes"):
         save_motion(tmp_path / "motions" / f"{name}.npy", standing_motion(30, 1))
-    monkeypatch.setattr("pipeline.extract.convert_motion", convert_or_misbehave)
+    monkeypatch.setattr("pipeline.recipes.convert_motion", convert_or_misbehave)
     report = extract(open_source(tmp_path / "motions"), tmp_path / "out", None, CONFIG)
     (remark,) = report.reasons.values()
     assert (report.ok, remark.text, remark.files) == (1, "motion: killed by signal 11", ["crashes.npy"])

@@ -1,5 +1,6 @@
-"""Caches that share the work become the cache that one machine makes, but for where records lie."""
+"""Caches that share the work become the cache that one machine makes, byte for byte."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ from numpy.testing import assert_array_equal
 from hero_core.cache import KINDS, OK, Cache, Row
 from hero_core.errors import FingerprintError, InputError, ShardError
 from hero_core.manifest import CACHE
+from hero_core.mirror import Place
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder
 from pipeline.extract import extract
-from pipeline.merge import merge
+from pipeline.merge import MergeReport
+from pipeline.merge import merge as merge_places
 from pipeline.selection import Part, select
 from pipeline.sources import open_source
 from pipeline.verify import verify
-from tests.pipeline.conftest import EXTRACT, make_source
+from tests.pipeline.conftest import EXTRACT, make_source, make_video
 
 CONFIG: ExtractConfig = EXTRACT.model_copy(update={"clips_per_shard": 2, "motions_per_shard": 2})
 PLACE = ("shard", "shard_sha256")
@@ -31,8 +34,12 @@ def source(tmp_path: Path) -> Path:
     return folder
 
 
+def merge(folders: list[Path], out: Path) -> MergeReport:
+    return merge_places([Place(folder) for folder in folders], Place(out))
+
+
 def make(source: Path, out: Path, encoder: Encoder, part: Part | None = None) -> Path:
-    extract(select(open_source(source), part=part), out, encoder, CONFIG)
+    extract(open_source(source), out, encoder, CONFIG, part=part)
     return out
 
 
@@ -79,6 +86,66 @@ def test_merged_parts_are_the_whole(source: Path, tmp_path: Path, tiny_encoder: 
     listed = (folder / "quarantine.csv" for folder in (whole, tmp_path / "merged"))
     assert len({path.read_text() for path in listed}) == 1
     assert list(verify(tmp_path / "merged").problems) == []
+
+
+def test_merged_parts_have_the_bytes_of_the_whole(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    whole, parts = make(source, tmp_path / "whole", tiny_encoder), make_parts(source, tmp_path, tiny_encoder)
+    assert merge(parts, tmp_path / "merged").notes == []
+    assert contents(tmp_path / "merged") == contents(whole)
+    assert merge(parts[::-1], tmp_path / "backwards").rows == len(rows_of(whole))
+    assert contents(tmp_path / "backwards") == contents(whole)
+
+
+def test_what_no_part_made_is_made_where_they_are_merged(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    whole, parts = make(source, tmp_path / "whole", tiny_encoder), make_parts(source, tmp_path, tiny_encoder)
+    merged = tmp_path / "merged"
+    (note,) = merge(parts[1:], merged).notes
+    assert "4 shards of the plan are in none of these caches" in note
+    make(source, merged, tiny_encoder)
+    assert contents(merged) == contents(whole)
+    assert merge(parts, merged).rows == 0
+    assert contents(merged) == contents(whole)
+
+
+def test_what_is_new_can_be_shared_by_machines_that_know_the_merged_rows(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    whole, merged = make(source, tmp_path / "whole", tiny_encoder), tmp_path / "merged"
+    merge(make_parts(source, tmp_path, tiny_encoder), merged)
+    for index in range(10, 15):
+        make_video(source / "videos" / f"{index}.mp4", index, frames=8)
+    (source / "videos" / "15.mp4").write_bytes((source / "videos" / "03.mp4").read_bytes())
+    with (source / "pairs.csv").open("a") as file:
+        file.writelines(f"videos/{index}.mp4,motions/00_0.npy,human-human,a,,,\n" for index in range(10, 16))
+    parts = [tmp_path / f"next-{number}" for number in (1, 2)]
+    for number, part in enumerate(parts, 1):
+        for name in ("cache.json", "plan.parquet", "manifest"):  # its rows, without its shards
+            copy = shutil.copytree if (merged / name).is_dir() else shutil.copy
+            part.mkdir(exist_ok=True)
+            copy(merged / name, part / name)
+        make(source, part, tiny_encoder, Part(number, 2))
+    assert merge(parts, merged).rows == 6
+    make(source, whole, tiny_encoder)
+    assert contents(merged) == contents(whole)
+    assert Cache.open(whole).rows("features")["videos__15-mp4"]["shard"] == "features-00001.tar"
+
+
+def test_caches_that_were_planned_apart_are_numbered_anew(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    opened = open_source(source)
+    for name, limit in (("few", 3), ("all", None)):
+        extract(select(opened, limit=limit), tmp_path / name, tiny_encoder, CONFIG)
+    (note,) = merge([tmp_path / "few", tmp_path / "all"], tmp_path / "merged").notes
+    assert "numbered anew" in note
+    assert rows_of(tmp_path / "merged") == rows_of(tmp_path / "all")
+    assert list(verify(tmp_path / "merged").problems) == []
+    state = extract(opened, tmp_path / "merged", tiny_encoder, CONFIG)
+    assert state.kept == state.inputs
 
 
 def test_nothing_is_left_to_extract_or_to_merge(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:

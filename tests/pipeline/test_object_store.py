@@ -8,10 +8,12 @@ import pytest
 from hero_core.mirror import Mirror, Place
 from hero_core.stores import Store
 from pipeline.config import ExtractConfig, PairsConfig
+from pipeline.dry_run import dry_run
 from pipeline.encoders import Encoder
 from pipeline.extract import extract
+from pipeline.merge import merge
 from pipeline.pairs import build_pairs
-from pipeline.plan import plan
+from pipeline.selection import Part
 from pipeline.sources import open_source
 from tests.pipeline.conftest import EXTRACT, make_source
 from tests.s3 import Failing, s3_server
@@ -97,6 +99,24 @@ def test_killed_before_any_file_is_sent_it_goes_on_elsewhere(
     assert remote(url, tmp_path / "fetched") == whole
 
 
+def test_merged_parts_in_the_store_have_the_same_bytes(
+    source: Path, url: str, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    def place(name: str, folder: str) -> Place:
+        return Place(tmp_path / folder, mirror_of(url.replace("?", f"/{name}?"), tmp_path / folder))
+
+    for number in (1, 2):
+        folder, mirror = place(f"part-{number}", f"made-{number}")
+        extract(open_source(source), folder, tiny_encoder, CONFIG, mirror=mirror, part=Part(number, 2))
+    parts = [place(f"part-{number}", f"read-{number}") for number in (1, 2)]
+    merge(parts, place("merged", "merging"))
+    whole = local(source, tmp_path / "whole", tiny_encoder)
+    assert remote(url.replace("?", "/merged?"), tmp_path / "fetched") == whole
+    assert merge(parts, place("merged", "again")).rows == 0
+    assert remote(url.replace("?", "/merged?"), tmp_path / "fetched") == whole
+    assert list((tmp_path / "merging" / "shards").iterdir()) == []
+
+
 def test_pairs_are_built_from_it_with_little_room(
     source: Path, url: str, tmp_path: Path, tiny_encoder: Encoder
 ) -> None:
@@ -117,7 +137,7 @@ def test_what_is_left_to_do_is_known_from_the_store(
     work = tmp_path / "work"
     extract(open_source(source), work, tiny_encoder, CONFIG, mirror=mirror_of(url, work))
     other = tmp_path / "other"
-    planned = plan(open_source(source), other, tiny_encoder, CONFIG, mirror_of(url, other))
+    planned = dry_run(open_source(source), other, tiny_encoder, CONFIG, mirror_of(url, other))
     assert [each.todo for each in planned] == [0, 0]
 
 

@@ -20,8 +20,9 @@ CONFIG: ExtractConfig = EXTRACT.model_copy(update={"clips_per_shard": 4, "motion
 
 @pytest.fixture
 def cache(tmp_path: Path, tiny_encoder: Encoder) -> Path:
-    """Twelve videos in three shards, twelve motions in three; a row of the last shard points into the first one."""
+    """Twelve motions in three shards, twelve videos in three; a later row of the last one points into the first."""
     source = make_source(tmp_path / "s", videos=12)
+    again(tmp_path, tiny_encoder)
     (source / "videos" / "11.mp4").write_bytes((source / "videos" / "00.mp4").read_bytes())
     again(tmp_path, tiny_encoder)
     return tmp_path / "features"
@@ -53,7 +54,7 @@ def mended(folder: Path) -> list[str]:
 
 def test_a_sound_cache_stays_as_it_is(cache: Path) -> None:
     repair = plan_repair(cache)
-    assert (repair.needed, repair.kept, repair.lost, list(repair.lines())) == (False, 24, 0, [])
+    assert (repair.needed, repair.kept, repair.lost, list(repair.lines())) == (False, 25, 0, [])
 
 
 def test_a_damaged_shard_goes_with_the_rows_that_point_into_it(cache: Path, tiny_encoder: Encoder) -> None:
@@ -66,7 +67,7 @@ def test_a_damaged_shard_goes_with_the_rows_that_point_into_it(cache: Path, tiny
     assert changed == {
         "shards/features-00000.tar",
         "manifest/features-00000.parquet",
-        "manifest/features-00002.parquet",  # its last row was a copy of the first video
+        "manifest/features-00003.parquet",  # its row was of a copy of the first video
     }
     assert verify(cache).problems == ()
     assert again(cache.parent, tiny_encoder) == 5
@@ -75,6 +76,7 @@ def test_a_damaged_shard_goes_with_the_rows_that_point_into_it(cache: Path, tiny
 
 
 def test_a_damaged_part_goes_with_its_shard(cache: Path, tiny_encoder: Encoder) -> None:
+    whole = (cache / "manifest" / "motions-00001.parquet").read_bytes()
     flip(cache / "manifest" / "motions-00001.parquet")
     before = contents(cache)
     with pytest.raises(ManifestError, match=r"motions-00001\.parquet: damaged"):
@@ -84,6 +86,16 @@ def test_a_damaged_part_goes_with_its_shard(cache: Path, tiny_encoder: Encoder) 
     assert lost == {"manifest/motions-00001.parquet", "shards/motions-00001.tar"}
     assert again(cache.parent, tiny_encoder) == 4
     assert verify(cache).problems == ()
+    assert contents(cache) == before | {"manifest/motions-00001.parquet": whole}  # planned as it was
+
+
+def test_a_damaged_plan_is_written_anew(cache: Path, tiny_encoder: Encoder) -> None:
+    for damage in (flip, Path.unlink):
+        damage(cache / "plan.parquet")
+        assert [problem.path.name for problem in verify(cache).problems] == ["plan.parquet"]
+        mended(cache)
+        assert verify(cache).problems == ()
+        assert again(cache.parent, tiny_encoder) == 0
 
 
 def test_a_shard_that_sound_rows_need_stays(cache: Path, tiny_encoder: Encoder) -> None:

@@ -1,16 +1,11 @@
 """Parts of a source: named, first, or one of several that are disjoint and together all."""
 
-from pathlib import Path
-
 import pytest
 
-from hero_core.cache import Cache
 from hero_core.errors import ConfigError, InputError
-from pipeline.config import ExtractConfig
-from pipeline.extract import extract
 from pipeline.selection import Part, select
 from pipeline.sources import Source, open_source
-from tests.pipeline.conftest import make_source, save_motion, standing_motion
+from tests.pipeline.conftest import make_source
 
 
 @pytest.fixture(scope="module")
@@ -27,18 +22,11 @@ def test_nothing_said_is_all(source: Source) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])
-def test_parts_are_disjoint_and_together_all(source: Source, count: int) -> None:
-    parts = [keys(select(source, part=Part(number, count))) for number in range(1, count + 1)]
-    assert sum(map(len, parts)) == len(keys(source))
-    assert set.union(*parts) == keys(source)
-
-
-def test_parts_are_about_equal_and_stay_where_they_are() -> None:
-    held = [
-        sum(Part(number, 4).holds(f"videos__{index}-mp4") for index in range(4000)) for number in (1, 2, 3, 4)
-    ]
-    assert all(900 < count < 1100 for count in held)
-    assert [Part(number, 4).holds("videos__7-mp4") for number in (1, 2, 3, 4)] == [True, False, False, False]
+def test_every_shard_is_in_one_part_and_parts_are_equal(count: int) -> None:
+    parts = [Part(number, count) for number in range(1, count + 1)]
+    assert all(sum(part.holds(shard) for part in parts) == 1 for shard in range(100))
+    assert {sum(part.holds(shard) for shard in range(100)) for part in parts} == {100 // count}
+    assert parts[0].holds(0)
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1/2/3"])
@@ -61,20 +49,3 @@ def test_the_first_few_of_each_kind(source: Source) -> None:
     few = select(source, limit=2)
     assert (few.videos, few.motions) == (source.videos[:2], source.motions[:2])
     assert few.pairs == source.pairs
-
-
-def test_every_part_is_a_cache_of_its_own(tmp_path: Path) -> None:
-    for index in range(8):
-        save_motion(tmp_path / "motions" / f"{index}.npy", standing_motion(30 + index, index))
-    source, config = open_source(tmp_path / "motions"), ExtractConfig(workers=1)
-    extract(source, tmp_path / "whole", None, config)
-    whole = Cache.open(tmp_path / "whole").rows("motions")
-    together: dict[str, str] = {}
-    for number in (1, 2, 3):
-        out = tmp_path / f"part-{number}"
-        report = extract(select(source, part=Part(number, 3)), out, None, config)
-        assert report.done == report.inputs
-        rows = Cache.open(out).rows("motions")
-        assert not together.keys() & rows.keys()
-        together |= {key: row["record"] for key, row in rows.items()}
-    assert together == {key: row["record"] for key, row in whole.items()}

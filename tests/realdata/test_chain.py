@@ -15,8 +15,9 @@ from hero_core.motion.statistics import MotionStatistics
 from pipeline.cli import app as pipeline_app
 from pipeline.config import ExtractConfig, PairsConfig
 from pipeline.encoders import load_encoder
-from pipeline.extract import ExtractReport, extract
+from pipeline.extract import extract
 from pipeline.pairs import build_pairs
+from pipeline.report import ExtractReport
 from pipeline.sources import open_source
 from pipeline.verify import verify
 from trainer.cli import app as train_app

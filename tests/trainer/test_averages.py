@@ -32,6 +32,15 @@ def test_a_long_run_is_averaged_with_the_decay(module):
     torch.testing.assert_close(averages.values["weight"], 0.5 * before + 0.5)
 
 
+def test_without_warm_up_the_decay_holds_from_the_first_step(module):
+    averages = Averages(module, 0.9, warmup=False)
+    before = averages.values["weight"].clone()
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+    averages.update(1)
+    torch.testing.assert_close(averages.values["weight"], 0.9 * before + 0.1)
+
+
 def test_the_module_has_them_only_inside_the_block(module):
     averages = Averages(module, 0.9)
     average = averages.values["weight"].clone()

@@ -1,5 +1,6 @@
 import pytest
 
+from hero_core.config import parse_config
 from hero_core.errors import ConfigError
 from hero_core.fingerprint import differences
 from trainer.config import TrainingConfig, load_train_config, presets, trainable
@@ -48,7 +49,8 @@ DEMO_DIFFERS_IN = {
     "masked.training.average_decay",
     "sampling.guidance_scale",
     *(
-        f"evaluator.model.{name}"
+        f"{evaluator}.model.{name}"
+        for evaluator in ("evaluator", "joint_evaluator")
         for name in ("movement_hidden", "movement_dim", "motion_hidden", "embedding_dim")
     ),
 }
@@ -94,6 +96,7 @@ def test_file_and_overrides_replace_the_preset(tmp_path):
         ("selection=test", "selection"),
         ("masked.training.lr=0", r"masked\.training\.lr"),
         ("seed", "key=value"),
+        ("evaluator.model.sees=joints", r"evaluator\.model\.sees: what this one sees is vectors"),
         ("generator=other", "settings are for generator other, not for hero"),
     ],
 )
@@ -131,6 +134,22 @@ def test_ablations_reach_both_transformers_and_nothing_else():
             assert config.fingerprint(name) == load().fingerprint(name)
         for name in ("masked", "residual"):
             assert config.fingerprint(name) != load().fingerprint(name)
+
+
+def test_the_joint_evaluator_is_as_the_evaluator_where_nothing_else_is_said():
+    config = load("demo", "evaluator.training.steps=7", "evaluator.margin=5", "joint_evaluator.margin=6")
+    first, second = config.evaluator, config.joint_evaluator
+    assert second.training == first.training
+    assert second.model == first.model.model_copy(update={"sees": "joints"})
+    assert (first.margin, second.margin) == (5, 6)
+    assert first.model.sees == "vectors"
+    assert type(config)().joint_evaluator.model.sees == "joints"
+
+
+def test_a_section_stored_before_there_was_a_joint_evaluator_is_read():
+    values = load("demo").model_dump(mode="json")
+    del values["joint_evaluator"]
+    assert parse_config(type(load()), values, "old") == load("demo")
 
 
 def test_training_ends():

@@ -84,3 +84,64 @@ def test_mpjpe_ignores_where_the_body_stands(rng):
     moved = real.copy()
     moved[:, 5, 0] += 0.22
     np.testing.assert_allclose(metrics.mpjpe(real, moved), 0.01)
+
+
+def _kid_by_hand(real, generated, clips):
+    def kernel(x, y):
+        return (x @ y / len(x) + 1) ** 3
+
+    rows = [(i, j) for i in range(len(clips)) for j in range(len(clips)) if clips[i] != clips[j]]
+    return np.mean(
+        [
+            kernel(real[i], real[j])
+            + kernel(generated[i], generated[j])
+            - kernel(real[i], generated[j])
+            - kernel(real[j], generated[i])
+            for i, j in rows
+        ]
+    )
+
+
+def test_kid_is_the_mean_of_the_kernel_over_pairs_of_other_clips(rng):
+    real, generated = rng.normal(size=(6, 3)), rng.normal(size=(6, 3)) + 0.5
+    for clips in (list("abcdef"), list("aabbcd")):
+        found = metrics.kid(real, generated, clips)
+        assert found == pytest.approx(_kid_by_hand(real, generated, clips), rel=1e-9)
+
+
+def test_kid_is_zero_of_one_set_and_on_average_of_one_distribution(rng):
+    real = rng.normal(size=(40, 4))
+    assert metrics.kid(real, real, range(40)) == pytest.approx(0, abs=1e-9)
+
+    def drawn(shift, count):
+        """Reactions that are like the true motions of their clips, as a good model's are."""
+        clip = rng.normal(size=(count, 4))
+        return metrics.kid(
+            clip + 0.3 * rng.normal(size=(count, 4)),
+            clip + shift + 0.3 * rng.normal(size=(count, 4)),
+            range(count),
+        )
+
+    few, many = ([drawn(0.0, count) for _ in range(400)] for count in (10, 40))
+    for found in (few, many):
+        error = np.std(found) / np.sqrt(len(found))
+        assert abs(np.mean(found)) < 3 * error  # unbiased, however few there are
+        assert min(found) < 0
+    assert np.mean([drawn(1.0, 40) for _ in range(20)]) > 10 * np.std(many)
+
+
+def test_kid_of_resampled_rows_is_that_of_the_rows_themselves(rng):
+    real, generated = rng.normal(size=(8, 3)), rng.normal(size=(8, 3))
+    terms = metrics.KernelTerms.of(real, generated, range(8))
+    rows = np.array([0, 0, 3, 5, 5, 5, 7])
+    assert terms.mean(rows) == pytest.approx(_kid_by_hand(real[rows], generated[rows], rows.tolist()))
+
+
+def test_kid_refuses_what_does_not_belong_together(rng):
+    real = rng.normal(size=(4, 3))
+    with pytest.raises(InputError, match="of 3 rows"):
+        metrics.kid(real, real, range(3))
+    with pytest.raises(InputError, match=r"\(4, 3\) real and \(3, 3\) generated"):
+        metrics.kid(real, real[:3], range(4))
+    with pytest.raises(InputError, match="all motions are of one clip"):
+        metrics.kid(real, real, ["a"] * 4)

@@ -7,7 +7,7 @@ import torch
 
 from hero_core.errors import ConfigError, FingerprintError, InputError, ShardError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.models.base import TrainingFacts
+from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.generators.hero import MaskedTransformer, ResidualTransformer
 from hero_core.models.tokenizers.rvq import RvqTokenizer
@@ -25,7 +25,7 @@ from trainer.runs import check, take_part
 def whole_run(tmp_path_factory, train_tiny):
     """All of it, trained without a kill; tests only read it."""
     run = tmp_path_factory.mktemp("whole")
-    for name in ("rvq", "masked", "residual", "evaluator"):
+    for name in ("rvq", "masked", "residual", "evaluator", "joint_evaluator"):
         train_tiny(name, run)
     return run
 
@@ -128,6 +128,13 @@ def test_what_was_trained_makes_a_generator(whole_run):
     assert loaded.data["name"] == "tiny"
     assert generator_of(whole_run) == "hero"
     evaluator, _ = load_evaluator(whole_run)
+    joint_evaluator, _ = load_evaluator(whole_run, "joint_evaluator")
+    videos = VideoFeatures(torch.zeros(2, 4, 16), torch.zeros(2, 16), torch.zeros(2, 4))
+    for each in (evaluator, joint_evaluator):
+        assert each.embed_videos(videos).shape == (2, 8)
+    assert (evaluator.config.sees, joint_evaluator.config.sees) == ("vectors", "joints")
+    with pytest.raises(WeightsError, match=r"an evaluator of joints; this is to be one of vectors"):
+        load_evaluator(whole_run / "joint_evaluator")
     assert evaluator.embed(torch.zeros(2, 40, 263), torch.tensor([40, 24])).shape == (2, 8)
 
 

@@ -26,9 +26,9 @@ def killed_run(tmp_path, train_tiny):
 
 def test_a_finished_part_and_those_not_begun(tokenizer_run, data_folder):
     parts = run_status(tokenizer_run, time.time())
-    assert [part.name for part in parts] == ["evaluator", "rvq", "masked", "residual"]
-    assert [part.state for part in parts] == ["not begun", "finished", "not begun", "not begun"]
-    rvq = parts[1]
+    assert [part.name for part in parts] == ["evaluator", "joint_evaluator", "rvq", "masked", "residual"]
+    assert [part.state for part in parts] == ["not begun", "not begun", "finished", "not begun", "not begun"]
+    rvq = parts[2]
     best = read_json(tokenizer_run / "rvq" / "run.json")["best"]
     assert (rvq.step, rvq.total, rvq.seconds_left, rvq.device) == (7, 7, None, "cpu")
     assert (rvq.metric, rvq.best, rvq.best_step) == (best["metric"], best["value"], best["step"])

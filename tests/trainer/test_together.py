@@ -25,7 +25,7 @@ from trainer.loop import StoppedError, reproducible, train
 from trainer.runs import check, ready, take_part
 from trainer.status import how_to_go_on, run_status
 
-PARTS = ("evaluator", "rvq", "masked", "residual")
+PARTS = ("evaluator", "joint_evaluator", "rvq", "masked", "residual")
 KILLED = ("rvq", "masked")
 PLAIN = (
     "evaluator.model.dropout=0",

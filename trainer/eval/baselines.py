@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hero_core.minivimo.judge import Verdict
 from hero_core.minivimo.questions import ONSET_TOLERANCE_SECONDS, QUESTIONS, is_judged
 from hero_core.records import FeatureRecord, Side, Truth
-from hero_core.training_set import Sample
+from hero_core.training_set import Sample, TrainingSet
 from trainer.eval.plausibility import PlausibilityCheck, right_answers
 from trainer.reactions import Motion, cut_or_hold
 
@@ -30,6 +30,11 @@ class KnownPairs(NamedTuple):
     train: Sequence[Sample]
     validation: Sequence[Sample]
 
+    @classmethod
+    def of(cls, data: TrainingSet) -> "KnownPairs":
+        """Those of a training set that have a video."""
+        return cls(data.train().with_video(), data.validation().with_video())
+
 
 PENALTIES = np.logspace(-3, 6, 19)
 """Of the squared weights, in units of one standardised training clip."""
@@ -42,8 +47,8 @@ class KnownClips:
     Attributes:
         samples: where the motions are.
         features: ``(n, d)``, the global feature of every clip.
-        labels: of every clip.
-        truths: of every motion.
+        labels: of every clip; none of :meth:`unlabelled` ones.
+        truths: of every motion; none of :meth:`unlabelled` ones.
         clips: of every motion, which of the ``n`` clips it fits.
         places: of every motion, where it is in ``samples``.
         lengths: of every motion, in frames.
@@ -76,6 +81,24 @@ class KnownClips:
             found.places.append(place)
             found.lengths.append(pair.length)
         return replace(found, features=np.stack(features).astype(np.float64)) if features else found
+
+    @classmethod
+    def unlabelled(cls, samples: Sequence[Sample]) -> "KnownClips":
+        """All clips of samples that have videos, whether or not the right answers are known."""
+        found = cls(samples, np.empty((0, 0)), [], [], [], [], [])
+        numbers: dict[str, int] = {}
+        features: list[FeatureRecord] = []
+        for place in range(len(samples)):
+            pair, _, video = samples[place]
+            if video is None or pair.clip_key is None:
+                continue
+            if pair.clip_key not in numbers:
+                numbers[pair.clip_key] = len(numbers)
+                features.append(video)
+            found.clips.append(numbers[pair.clip_key])
+            found.places.append(place)
+            found.lengths.append(pair.length)
+        return replace(found, features=_features(features))
 
     def motion(self, chosen: Sequence[int], length: int, rng: np.random.Generator) -> Motion:
         """Of the ``chosen`` motions the one that loses least, cut to ``length`` frames; of equal ones, any.
@@ -210,10 +233,16 @@ class Baselines:
         self, videos: Sequence[FeatureRecord], lengths: Sequence[int], rng: np.random.Generator
     ) -> list[Motion]:
         """For every video a training motion of the class that its global feature is put into."""
+        return self.motions_of_class(_features(videos), lengths, rng)
+
+    def motions_of_class(
+        self, features: Array, lengths: Sequence[int], rng: np.random.Generator
+    ) -> list[Motion]:
+        """The same for global features ``(m, d)``."""
         of_label: dict[Label, list[int]] = {}
         for motion, truth in enumerate(self.train.truths):
             of_label.setdefault(_label(truth), []).append(motion)
-        labels = self.ridge(self._standardised(videos))
+        labels = self.ridge(self.scaler(features))
         return [
             self.train.motion(of_label[label], length, rng)
             for label, length in zip(labels, lengths, strict=True)
@@ -223,14 +252,7 @@ class Baselines:
         self, videos: Sequence[FeatureRecord], lengths: Sequence[int], rng: np.random.Generator
     ) -> list[Motion]:
         """For every video a motion of the training clip with the most similar (cosine) standardised feature."""
-        of_clip: dict[int, list[int]] = {}
-        for motion, clip in enumerate(self.train.clips):
-            of_clip.setdefault(clip, []).append(motion)
-        similar = _unit(self._standardised(videos)) @ _unit(self.scaler(self.train.features)).T  # (m, n)
-        return [
-            self.train.motion(of_clip[clip], length, rng)
-            for clip, length in zip(np.argmax(similar, axis=1).tolist(), lengths, strict=True)
-        ]
+        return nearest_motions(self.train, self.scaler, _features(videos), lengths, rng)
 
     def judge(
         self, check: PlausibilityCheck, videos: Sequence[FeatureRecord], lengths: Sequence[int], seed: int
@@ -240,8 +262,23 @@ class Baselines:
         check.judge("classifier", self.by_class(videos, lengths, np.random.default_rng([seed, 0])))
         check.judge("nearest", self.nearest(videos, lengths, np.random.default_rng([seed, 1])))
 
-    def _standardised(self, videos: Sequence[FeatureRecord]) -> Array:
-        return self.scaler(np.stack([video.global_feature for video in videos]).astype(np.float64))
+
+def nearest_motions(
+    clips: KnownClips, scaler: Scaler, features: Array, lengths: Sequence[int], rng: np.random.Generator
+) -> list[Motion]:
+    """For each of ``features (m, d)`` a motion of the clip with the most similar (cosine) standardised feature."""
+    of_clip: dict[int, list[int]] = {}
+    for motion, clip in enumerate(clips.clips):
+        of_clip.setdefault(clip, []).append(motion)
+    similar = _unit(scaler(features)) @ _unit(scaler(clips.features)).T  # (m, n)
+    return [
+        clips.motion(of_clip[clip], length, rng)
+        for clip, length in zip(np.argmax(similar, axis=1).tolist(), lengths, strict=True)
+    ]
+
+
+def _features(videos: Sequence[FeatureRecord]) -> Array:
+    return np.stack([video.global_feature for video in videos]).astype(np.float64)  # (m, d)
 
 
 def _label(truth: Truth) -> Label:

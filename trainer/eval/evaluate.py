@@ -15,11 +15,13 @@ from hero_core.progress import Progress, silent
 from hero_core.records import Pair
 from hero_core.training_set import Sample
 from trainer.eval.baselines import Baselines, KnownPairs
+from trainer.eval.by_clip import ByClip
 from trainer.eval.controls import judge_controls
-from trainer.eval.intervals import Band
-from trainer.eval.plausibility import Plausibility, PlausibilityCheck
+from trainer.eval.pair_measures import PairMeasures
+from trainer.eval.plausibility import Plausibility, PlausibilityCheck, subcategory_of
 from trainer.eval.protocol import Evaluation, EvaluationConfig, Rows
-from trainer.eval.scores import GroupScores, RoundTrip, over_clips, pose_errors, round_trip, score, summarise
+from trainer.eval.scores import GroupScores, pose_errors
+from trainer.eval.tally import Tally
 from trainer.metrics import RankDeficientWarning
 
 ALL = "all"
@@ -30,14 +32,18 @@ class Result:
     """Everything that was measured.
 
     Attributes:
-        groups: ``all`` pairs, then every broad category.
+        groups: ``all`` pairs, then every broad category, then every subcategory as ``broad/subcategory``.
         plausibility: None where the data knows no right answers, or motions were cropped at random.
         embedding_dim: of the evaluator.
+        pool: videos that R-precision finds the right one among; None where no evaluator embeds videos.
+        by_clip: what comparing it with another one clip by clip takes.
     """
 
     groups: dict[str, GroupScores]
     plausibility: Plausibility | None
     embedding_dim: int
+    pool: int | None
+    by_clip: ByClip
 
 
 def evaluate(
@@ -48,6 +54,8 @@ def evaluate(
     device: torch.device,
     progress: Progress = silent,
     known: KnownPairs | None = None,
+    joint_evaluator: MotionEvaluator | None = None,
+    own: Sequence[Sample] | None = None,
 ) -> Result:
     """Generate and measure. On the CPU the same arguments give the same numbers.
 
@@ -59,6 +67,8 @@ def evaluate(
         device: where to compute.
         progress: told how many repeats and controls are done.
         known: pairs to fit the rows on that need no model; without them, these rows are absent.
+        joint_evaluator: another one, which sees joints only; without it, its rows are absent.
+        own: the same pairs with their own videos, which reactions are matched with, where ``samples`` show others.
 
     Raises:
         InputError: fewer than two pairs, features or lengths that the generator was not made for, or embeddings
@@ -71,39 +81,29 @@ def evaluate(
     groups = _rows_of_groups(pairs)
     cropped = config.official.random_crops  # then the onsets are not known
     check = PlausibilityCheck([] if cropped else pairs, [] if cropped else evaluation.lengths)
-    scores: dict[str, list[dict[str, float]]] = {name: [] for name in groups}
-    bands: dict[str, Band] = {}
+    joint_evaluator = joint_evaluator and joint_evaluator.to(device)
+    measures = PairMeasures(evaluator, joint_evaluator, own or samples, config.batch_size, device)
     progress(0, config.repeats)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficientWarning)  # the report says it once, with the counts
-        real = evaluation.embed(evaluation.real_motions())
-        check.judge("real", check.of_clips(real.motions))
+        real = measures.of(evaluation.embed(evaluation.real_motions()))
+        check.judge("real", check.of_clips(real.embedded.motions))
+        tally = Tally(real, groups, clips, config)
         for number in range(config.repeats):
             repeat = evaluation.repeat(number)
-            for name, rows in groups.items():
-                scores[name].append(score(repeat, real, rows, config))
-            if number == 0 and config.bootstrap:
-                bands = over_clips(repeat, real, groups[ALL], clips, config)
+            fid = tally.add(repeat, measures.of(repeat.reactions))
             check.judge("generated", check.of_clips(repeat.reactions.motions))
-            progress(number + 1, config.repeats, f"FID {scores[ALL][-1]['fid']:.3f}")
-        rebuilt = evaluation.reconstruct(real.motions)
-        trips: dict[str, RoundTrip] = {}
+            progress(number + 1, config.repeats, f"FID {fid:.3f}")
+        rebuilt = evaluation.reconstruct(real.embedded.motions)
         if rebuilt is not None:
             check.judge("reconstruction", check.of_clips(rebuilt))
-            embedded = evaluation.embed(rebuilt)
-            errors = pose_errors(real.motions, rebuilt)
-            trips = {name: round_trip(real, embedded, errors, rows) for name, rows in groups.items()}
+            errors = pose_errors(real.embedded.motions, rebuilt)
+            tally.add_round_trip(measures.of(evaluation.embed(rebuilt)), errors)
     if check.rows:
         _judge_comparisons(check, evaluation, samples, config, known, progress)
-    measured = {
-        name: GroupScores(
-            len(rows),
-            summarise(scores[name], config, bands if name == ALL else None),
-            trips.get(name),
-        )
-        for name, rows in groups.items()
-    }
-    return Result(measured, check.result(), evaluator.config.embedding_dim)
+    assert tally.first is not None
+    by_clip = ByClip.of(pairs, real, tally.first, tally.values(), check)
+    return Result(tally.groups(), check.result(), evaluator.config.embedding_dim, measures.pool, by_clip)
 
 
 def _judge_comparisons(
@@ -135,11 +135,11 @@ def _check_fit(generator: Generator, samples: Sequence[Sample], longest: int) ->
 
 
 def _rows_of_groups(pairs: Sequence[Pair]) -> dict[str, Rows]:
-    """All pairs, and those of every broad category that has at least two."""
-    broad = np.array([pair.broad for pair in pairs])
-    groups = {ALL: np.arange(len(broad))}
-    for name in sorted(set(broad.tolist())):
-        rows = np.flatnonzero(broad == name)
-        if 2 <= len(rows) < len(broad):
-            groups[name] = rows
+    """All pairs, and those of every broad category and of every subcategory that have at least two."""
+    groups = {ALL: np.arange(len(pairs))}
+    for names in ([pair.broad for pair in pairs], [subcategory_of(pair) for pair in pairs]):
+        for name in sorted(set(names)):
+            rows = np.flatnonzero(np.array(names) == name)
+            if 2 <= len(rows) < len(pairs):
+                groups[name] = rows
     return groups

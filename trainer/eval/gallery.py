@@ -4,15 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
+from hero_core.exports import export
 from hero_core.minivimo.judge import Verdict
 from hero_core.models.base import Generator, VideoFeatures
 from hero_core.models.evaluator import MotionEvaluator
 from hero_core.models.explanation import Explained, explain
-from hero_core.motion.bvh_writer import bvh_of
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.progress import Progress, silent
@@ -190,8 +191,9 @@ def _motions(sample: Sample, shown: Sequence[RunReactions], row: int) -> list[Sh
 
 def _files(clip: str, name: str, motion: Motion) -> list[File]:
     safe = "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in name)
-    bvh = bvh_of(vectors_to_joints(motion), FPS)
-    return [File(f"{clip}-{safe}.bvh", bvh.text.encode(), "text/plain")]
+    with TemporaryDirectory() as folder:
+        exported = export(vectors_to_joints(motion), Path(folder) / f"{clip}-{safe}.bvh")
+        return [File(exported.path.name, exported.path.read_bytes(), "text/plain")]
 
 
 def _facts(sample: Sample, motion: Motion, verdict: Verdict) -> list[tuple[str, str]]:

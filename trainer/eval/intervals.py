@@ -29,6 +29,14 @@ class Band(NamedTuple):
     high: float
 
 
+class Difference(NamedTuple):
+    """Mean of a difference with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
 class Share(NamedTuple):
     """A share of clips with its interval."""
 
@@ -90,6 +98,68 @@ def mean_over_clips(values: ArrayLike) -> Band:
     rng = np.random.default_rng(0)
     means = [clips[rng.integers(len(clips), size=len(clips))].mean() for _ in range(SHARE_RESAMPLES)]
     return Band(*np.percentile(means, _TAILS_PERCENT).tolist())
+
+
+def resampled_means(
+    values: ArrayLike, clips: Sequence[Hashable], resamples: int = SHARE_RESAMPLES
+) -> NDArray[np.float64]:
+    """Means over the pairs of resampled clips; always the same resamples.
+
+    Args:
+        values: ``(m, n)``, m measures of n pairs; NaN where one does not apply.
+        clips: of every pair; the pairs of a clip come together.
+        resamples: how many.
+
+    Returns:
+        ``(resamples, m)``; NaN where a measure applies to no pair that was drawn.
+    """
+    measures = np.asarray(values, np.float64)
+    numbers = {clip: number for number, clip in enumerate(dict.fromkeys(clips))}
+    of_clip = np.array([numbers[clip] for clip in clips])
+    applies = np.isfinite(measures)
+    sums, counts = (
+        np.stack([np.bincount(of_clip, row, minlength=len(numbers)) for row in rows])  # (m, clips)
+        for rows in (np.where(applies, measures, 0.0), applies.astype(np.float64))
+    )
+    rng = np.random.default_rng(0)
+    means = np.full((resamples, len(measures)), np.nan)
+    for mean in means:
+        times = np.bincount(rng.integers(len(numbers), size=len(numbers)), minlength=len(numbers))
+        count = counts @ times
+        np.divide(sums @ times, count, out=mean, where=count > 0)
+    return means
+
+
+def mean_bands(values: ArrayLike, clips: Sequence[Hashable]) -> list[Band]:
+    """Interval over clips of the mean of each of ``values (m, n)``, see :func:`resampled_means`."""
+    ends = np.nanpercentile(resampled_means(values, clips), _TAILS_PERCENT, axis=0)  # (2, m)
+    return [Band(*pair) for pair in ends.T.tolist()]
+
+
+def paired_interval(values_a: ArrayLike, values_b: ArrayLike, clips: Sequence[Hashable]) -> Difference:
+    """How much larger a measure is of one generator than of another, clip by clip.
+
+    What makes a clip hard for both does not widen the interval, since every resample holds the same clips for both.
+
+    Args:
+        values_a: ``(n,)``, of each pair, e.g. the mean over its reactions; NaN where it does not apply.
+        values_b: of the same pairs, in the same order. A pair counts where it applies to both.
+        clips: of every pair; the pairs of a clip are resampled together.
+
+    Raises:
+        InputError: not one value for each pair, or none that applies to both.
+    """
+    first, second = np.asarray(values_a, np.float64), np.asarray(values_b, np.float64)
+    if not first.shape == second.shape == (len(clips),):
+        raise InputError(
+            f"to compare pair by pair: {first.shape} and {second.shape} values for {len(clips)} pairs"
+        )
+    difference = first - second
+    applies = np.flatnonzero(np.isfinite(difference))
+    if not len(applies):
+        raise InputError("to compare pair by pair: no pair has a value of both")
+    (band,) = mean_bands(difference[None, applies], [clips[row] for row in applies.tolist()])
+    return Difference(float(difference[applies].mean()), band.low, band.high)
 
 
 def bootstrap(

@@ -6,7 +6,7 @@ shown less than the video.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -83,11 +83,13 @@ class Plausibility:
     Attributes:
         answers: by name, see :data:`ROWS`.
         asks: of the model's reactions (``generated``), by what the clip asks for; of MiniViMo's interactions only.
+        categories: of the model's reactions, by broad category, then by ``broad/subcategory``.
         uniform: the share that guessing each reaction and each side equally often gets right; by question.
     """
 
     answers: dict[str, Answers]
     asks: dict[str, Answers]
+    categories: dict[str, Answers]
     uniform: dict[str, float]
 
 
@@ -105,6 +107,8 @@ class PlausibilityCheck:
     Attributes:
         rows: of the pairs, those that stand for a judged clip.
         truths: their right answers.
+        clips: their keys.
+        categories: of each of these clips its broad category, and its subcategory in it.
         asks: what each of these clips asks for; None for an interaction that is not MiniViMo's.
     """
 
@@ -117,6 +121,8 @@ class PlausibilityCheck:
                 first.setdefault(pair.clip_key, (row, truth))
         self.rows = [row for row, _ in first.values()]
         self.truths = [truth for _, truth in first.values()]
+        self.clips = [str(clip) for clip in first]
+        self.categories = [(pairs[row].broad, subcategory_of(pairs[row])) for row in self.rows]
         self.asks = [_ASKS.get(pairs[row].subcategory) for row in self.rows]
         self._judged: dict[str, _Judged] = {}
 
@@ -151,13 +157,20 @@ class PlausibilityCheck:
         if not self.rows:
             return None
         every = np.arange(len(self.rows))
-        asks: dict[str, Answers] = {
-            one: self._answers("generated", np.array([row for row in every if self.asks[row] == one]))
-            for one in dict.fromkeys(kind.asks for kind in INTERACTIONS)
-            if one in self.asks and "generated" in self._judged
-        }
+        kinds = dict.fromkeys(kind.asks for kind in INTERACTIONS if kind.asks in self.asks)
+        broad, sub = zip(*self.categories, strict=True)
         answers = {name: self._answers(name, every) for name in ROWS if name in self._judged}
-        return Plausibility(answers, asks, uniform_guess(self.truths))
+        categories = self._generated_by(broad, sorted(set(broad))) | self._generated_by(sub, sorted(set(sub)))
+        return Plausibility(
+            answers, self._generated_by(self.asks, kinds), categories, uniform_guess(self.truths)
+        )
+
+    def _generated_by(self, groups: Sequence[str | None], names: Iterable[str]) -> dict[str, Answers]:
+        """The model's reactions to the clips of each group; ``groups`` are those of all clips."""
+        if "generated" not in self._judged:
+            return {}
+        found = {name: [row for row, group in enumerate(groups) if group == name] for name in names}
+        return {name: self._answers("generated", np.array(rows)) for name, rows in found.items()}
 
     def _answers(self, name: str, rows: NDArray[np.int64]) -> Answers:
         judged = self._judged[name]
@@ -175,6 +188,16 @@ class PlausibilityCheck:
 def judge_motion(motion: Motion) -> Verdict:
     """What a motion ``(n, 263)`` is; one too short for the judge is held at its end."""
     return judge(vectors_to_joints(cut_or_hold(motion, max(len(motion), SHORTEST_FRAMES))))
+
+
+def subcategory_of(pair: Pair) -> str:
+    """Its subcategory with the broad category before it: names of subcategories may repeat."""
+    return f"{pair.broad}/{pair.subcategory}"
+
+
+def is_subcategory(group: str) -> bool:
+    """Whether a group of pairs is a :func:`subcategory_of` some pair."""
+    return "/" in group
 
 
 def right_answers(truths: Sequence[Truth], verdicts: Sequence[Verdict]) -> NDArray[np.float64]:

@@ -13,17 +13,17 @@ from hero_core.device import device_name
 from hero_core.errors import FingerprintError, InputError
 from hero_core.fingerprint import FeatureIdentity, differences
 from hero_core.models.checkpoint import Origin, library_versions
-from hero_core.runs import LoadedRun, Which
+from hero_core.runs import EVALUATOR, JOINT_EVALUATOR, LoadedRun, Which
 from hero_core.training_set import Samples, TrainingSet
 from trainer.eval.baselines import KnownPairs
-from trainer.eval.evaluate import Result
-from trainer.eval.plausibility import ROWS, Answers, Plausibility
+from trainer.eval.evaluate import ALL, Result
+from trainer.eval.plausibility import ROWS, Answers, Plausibility, is_subcategory
 from trainer.eval.protocol import OFFICIAL_SAMPLING, EvaluationConfig
-from trainer.eval.scores import GroupScores, Summary, diversity_pairs
+from trainer.eval.scores import REAL, GroupScores, Summary, diversity_pairs
 from trainer.eval.tables import row_name
 from trainer.metrics import is_rank_deficient
 
-SCHEMA = "evaluation/3"
+SCHEMA = "evaluation/5"
 SMALL_SET = 100
 PAPER_REPEATS = 20
 _NOTED = ("seed", "step", "epoch", "best", "imported_from", "source_sha256")
@@ -72,6 +72,7 @@ class Subject:
     Attributes:
         checkpoint: of the run's parts.
         evaluator: where the weights that embed come from.
+        joint_evaluator: where those come from that embed joints only; None without them.
 
     Raises:
         FingerprintError: when made, if the run was trained on features of another making; says in what they differ.
@@ -84,6 +85,7 @@ class Subject:
     split: HeldOutSplit
     config: EvaluationConfig
     device: torch.device
+    joint_evaluator: Origin | None = None
 
     def __post_init__(self) -> None:
         require_same_features(self.run, self.data)
@@ -113,12 +115,14 @@ class Subject:
                 f"{', '.join(names)}: trained on {other}, but measured on {_name(self.data.facts())}; whether they "
                 "have clips in common is not checked"
             )
-        if recorded := _trained_on(self.evaluator):
+        if _trained_on(self.evaluator):
             found.append(
                 "the evaluator was trained by hero-train: compare only with numbers of the same evaluator"
             )
-            if recorded["fingerprint"] != self.data.fingerprint:
-                found.append(f"the evaluator was trained on other data: {_name(recorded)}")
+        for name, evaluator in ((EVALUATOR, self.evaluator), (JOINT_EVALUATOR, self.joint_evaluator)):
+            recorded = {} if evaluator is None else _trained_on(evaluator)
+            if recorded and recorded["fingerprint"] != self.data.fingerprint:
+                found.append(f"the {name} was trained on other data: {_name(recorded)}")
         metadata = {name: origin.metadata for name, origin in self.run.origins.items()}
         if chosen := [name for name, noted in metadata.items() if noted.get("selection") == "official-test"]:
             found.append(
@@ -129,7 +133,7 @@ class Subject:
     @property
     def known(self) -> KnownPairs:
         """What the rows that need no model are fitted on."""
-        return KnownPairs(self.data.train().with_video(), self.data.validation().with_video())
+        return KnownPairs.of(self.data)
 
     def official_settings(self) -> list[str]:
         """Which quirks of the official evaluation are on."""
@@ -165,6 +169,8 @@ def result_json(result: Result, subject: Subject) -> dict[str, Any]:
             **{name: _origin_json(origin) for name, origin in subject.run.origins.items()},
         },
         "evaluator": {**_origin_json(subject.evaluator), "embedding_dim": result.embedding_dim},
+        "joint_evaluator": None if subject.joint_evaluator is None else _origin_json(subject.joint_evaluator),
+        "r_precision_pool": result.pool,
         "device": device_name(subject.device),
         "versions": {**library_versions(), "python": platform.python_version()},
         "config": {**config, "sampling": sampling},
@@ -176,11 +182,22 @@ def result_json(result: Result, subject: Subject) -> dict[str, Any]:
     }
 
 
+def control_json(result: Result, config: EvaluationConfig) -> dict[str, Any]:
+    """The numbers alone, of reactions that are measured for comparison."""
+    judged = None if result.plausibility is None else result.plausibility.answers["generated"]
+    return {
+        "metrics": {ALL: _group_json(result.groups[ALL], config)},
+        "plausibility": None if judged is None else {"generated": _answers_json(judged)},
+    }
+
+
 def notes(result: Result, subject: Subject) -> list[str]:
     """What limits the numbers."""
     found, config = [], subject.config
     deficient, small = [], []
     for name, group in result.groups.items():
+        if is_subcategory(name):
+            continue  # all of them are small
         if is_rank_deficient(group.pairs, result.embedding_dim):
             deficient.append(f"{name} (n = {group.pairs})")
         elif group.pairs < SMALL_SET:
@@ -205,12 +222,35 @@ def notes(result: Result, subject: Subject) -> list[str]:
         found.append(f"{config.repeats} repeats, where the paper's protocol has {PAPER_REPEATS}")
     if config.official.random_crops and any(row.pair.truth for row in subject.samples.rows):
         found.append("plausibility not judged: randomly cropped motions have no known onset")
+    found += _about_evaluators(result, subject)
     found += _about_intervals(config)
     if result.plausibility is not None and "classifier" not in result.plausibility.answers:
         found.append("no rows fitted on training clips: the right answers there, or in val, are not known")
     elif result.plausibility is not None and subject.split == "val":
         found.append("the classifier's penalty was chosen on the clips measured here")
     return found + subject.remarks()
+
+
+def _about_evaluators(result: Result, subject: Subject) -> list[str]:
+    found, metrics = [], result.groups[ALL].metrics
+    if result.pool is not None:
+        found.append(
+            f"R-precision: the motion's own clip among {result.pool}, the others of the whole split and without those "
+            "of the same motion; the mean over all such pools, so that nothing of it is chance"
+        )
+    train = f"hero-train NAME {subject.data.folder} --out ANOTHER_RUN"
+    if "mm_distance" not in metrics:
+        found.append(
+            f"no R-precision: {subject.evaluator.path} cannot embed these videos, being imported, made by an earlier "
+            f"version, or trained on other features; {train.replace('NAME', EVALUATOR)} makes one that "
+            "can, for --evaluator"
+        )
+    if subject.joint_evaluator is None:
+        found.append(
+            "no numbers of an evaluator that sees joints only, which the run does not have: "
+            f"{train.replace('NAME', JOINT_EVALUATOR)} makes one, for --joint-evaluator"
+        )
+    return found
 
 
 def _about_intervals(config: EvaluationConfig) -> list[str]:
@@ -264,11 +304,14 @@ def _origin_json(origin: Origin) -> dict[str, Any]:
 def _group_json(group: GroupScores, config: EvaluationConfig) -> dict[str, Any]:
     metrics = {name: _summary_json(summary) for name, summary in group.metrics.items()}
     trip = group.reconstruction
+    real = {name.removeprefix(REAL): metrics.pop(name) for name in list(metrics) if name.startswith(REAL)}
     return {
         "pairs": group.pairs,
         "diversity_pairs": diversity_pairs(group.pairs, config),
-        "real": {"diversity": metrics.pop("real_diversity")},
-        "reconstruction": None if trip is None else trip._asdict(),
+        "real": real,
+        "reconstruction": None
+        if trip is None
+        else {name: _summary_json(summary) for name, summary in trip.items()},
         "generated": metrics,
     }
 
@@ -279,7 +322,8 @@ def _plausibility_json(plausibility: Plausibility, model: str) -> dict[str, Any]
         for name, answers in plausibility.answers.items()
     }
     asks = {name: _answers_json(answers) for name, answers in plausibility.asks.items()}
-    return {**rows, "uniform": plausibility.uniform, "asks": asks}
+    categories = {name: _answers_json(answers) for name, answers in plausibility.categories.items()}
+    return {**rows, "uniform": plausibility.uniform, "asks": asks, "categories": categories}
 
 
 def _summary_json(summary: Summary) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from hero_core.errors import InputError, WeightsError
-from hero_core.models.base import TrainingFacts
+from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.tokenizers.rvq import RvqTokenizer
@@ -26,10 +26,11 @@ def _motion(batch: int = 4, frames: int = 32) -> Tensor:
     return 2.0 + 3.0 * torch.randn(batch, frames, DIM, generator=_rng())
 
 
-def _evaluator() -> MotionEvaluator:
+def _evaluator(config: EvaluatorConfig = SMALL, feature_dim: int = 0) -> MotionEvaluator:
     torch.manual_seed(0)
     statistics = MotionStatistics(np.full(DIM, 2, np.float32), np.full(DIM, 3, np.float32))
-    return MotionEvaluator.build(SMALL, TrainingFacts(statistics, feature_dim=0, longest_frames=0, parts={}))
+    facts = TrainingFacts(statistics, feature_dim=feature_dim, longest_frames=0, parts={})
+    return MotionEvaluator.build(config, facts)
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +104,45 @@ def test_a_loaded_evaluator_is_the_saved_one(evaluator: MotionEvaluator, tmp_pat
     assert origin.metadata == {"data": "waves"}
     with pytest.raises(WeightsError, match="'evaluator' model, expected 'rvq'"):
         load_network(path, RvqTokenizer)
+
+
+@torch.no_grad()
+def test_one_that_sees_joints_sees_nothing_else() -> None:
+    evaluator = _evaluator(SMALL.model_copy(update={"sees": "joints"})).eval()
+    motion, spoilt = _motion(), _motion()
+    spoilt[..., 67:] = 7.0  # rotations, velocities, contacts
+    embeddings = evaluator.embed(motion, LENGTHS)
+    assert embeddings.shape == (4, 8)
+    assert torch.equal(embeddings, evaluator.embed(spoilt, LENGTHS))
+    spoilt[..., 4:67] += 0.1
+    assert not torch.allclose(embeddings, evaluator.embed(spoilt, LENGTHS), atol=1e-4)
+    behind = motion.clone()
+    behind[2, 4:] = 50.0
+    assert torch.equal(embeddings, evaluator.embed(behind, LENGTHS))
+
+
+@torch.no_grad()
+def test_videos_are_embedded_by_one_that_was_trained_with_them(
+    evaluator: MotionEvaluator, tmp_path: Path
+) -> None:
+    videos = VideoFeatures(torch.randn(3, 5, 6, generator=_rng()), torch.zeros(3, 6), torch.zeros(3, 5))
+    with pytest.raises(InputError, match="embeds motions only"):
+        evaluator.embed_videos(videos)
+    knowing = _evaluator(feature_dim=6).eval()
+    path = tmp_path / "best.safetensors"
+    save_network(path, knowing, {})
+    loaded, _ = load_network(path, MotionEvaluator)
+    embeddings = loaded.embed_videos(videos)
+    assert embeddings.shape == (3, 8)
+    assert torch.equal(embeddings, knowing.embed_videos(videos))
+    with pytest.raises(InputError, match="features of 5 values, but the evaluator was made for 6"):
+        loaded.embed_videos(videos.map(lambda part: part[..., :5]))
+    loaded.forget_videos()
+    assert loaded.state_dict().keys() == evaluator.state_dict().keys()
+    with pytest.raises(InputError, match="embeds motions only"):
+        loaded.embed_videos(videos)
+
+
+def test_settings_of_before_there_were_videos_are_read() -> None:
+    old = SMALL.model_dump(exclude={"sees", "feature_dim"})
+    assert EvaluatorConfig.model_validate(old) == SMALL

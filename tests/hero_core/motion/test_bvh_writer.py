@@ -11,7 +11,8 @@ from hero_core.motion.bvh_writer import write_bvh
 from hero_core.motion.canonical import canonicalise
 from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_NAMES, bone_lengths
+from hero_core.motion.skeleton import JOINT_NAMES, METRES, Unit, bone_lengths
+from tests.hero_core.hard_motions import rigid_motions, stretched
 
 MakeMotion = Callable[..., Array]
 
@@ -75,3 +76,59 @@ def test_nothing_is_left_behind_and_bad_input_is_refused(tmp_path: Path, make_mo
         write_bvh(tmp_path / "motion.bvh", make_motion(), 0)
     with pytest.raises(InputError, match="22, 3"):
         write_bvh(tmp_path / "motion.bvh", np.zeros((3, 21, 3)), 20)
+
+
+@pytest.mark.parametrize("stretching", [False, True])
+def test_bodies_come_back_through_any_turn(tmp_path: Path, make_motion: MakeMotion, stretching: bool) -> None:
+    for what, joints in rigid_motions(make_motion).items():
+        assert write_bvh(tmp_path / "motion.bvh", joints, 20, stretching) < 1e-5, what
+        back, _ = to_22_joints(read_bvh(tmp_path / "motion.bvh"))
+        np.testing.assert_allclose(back, joints, atol=1e-5, err_msg=what)
+
+
+@pytest.mark.parametrize("unit", ["m", "cm", "mm"])
+def test_stretching_bones_are_exact_in_every_unit(
+    tmp_path: Path, make_motion: MakeMotion, unit: Unit
+) -> None:
+    joints = stretched(make_motion(turn=7.0))
+    assert write_bvh(tmp_path / "motion.bvh", joints, 20, stretching=True, unit=unit) == 0.0
+    back, _ = to_22_joints(read_bvh(tmp_path / "motion.bvh"))
+    np.testing.assert_allclose(back * METRES[unit], joints, atol=1e-5)
+
+
+def test_rest_is_a_t_pose(tmp_path: Path, make_motion: MakeMotion) -> None:
+    write_bvh(tmp_path / "motion.bvh", make_motion(), 20)
+    motion = read_bvh(tmp_path / "motion.bvh")
+    offsets = dict(zip(motion.names, motion.offsets, strict=True))
+    for side, sign in (("left", 1.0), ("right", -1.0)):
+        for joint in ("elbow", "wrist"):
+            assert offsets[f"{side}_{joint}"] @ [sign, 0, 0] == pytest.approx(
+                np.linalg.norm(offsets[f"{side}_{joint}"])
+            )
+    assert motion.rest_up == "y"
+
+
+def test_between_frames_is_between_poses(tmp_path: Path, make_motion: MakeMotion) -> None:
+    """Tools interpolate channels: halfway between two frames must be no other pose, also while turning round."""
+    joints = make_motion(frames=121, turn=4.0 * np.pi, sway=0.5)
+    write_bvh(tmp_path / "motion.bvh", joints[::2], 10, stretching=True)
+    lines = (tmp_path / "motion.bvh").read_text().splitlines()
+    start = lines.index("MOTION") + 3
+    values = np.array([line.split() for line in lines[start:]], float)
+    halfway = [" ".join(map(str, row)) for row in (values[1:] + values[:-1]) / 2.0]
+    (tmp_path / "halfway.bvh").write_text(
+        "\n".join([*lines[:start], *halfway]).replace("Frames: 61", "Frames: 60")
+    )
+    back, _ = to_22_joints(read_bvh(tmp_path / "halfway.bvh"))
+    assert np.linalg.norm(back - joints[1::2], axis=-1).max() < 0.03
+
+
+def test_pybvh_reads_the_same_joints(tmp_path: Path, make_motion: MakeMotion) -> None:
+    """It knows no position channels but the root's (0.9), so it is given rigid bones."""
+    pybvh = pytest.importorskip("pybvh", reason="pybvh is not installed")
+    for what, joints in rigid_motions(make_motion).items():
+        write_bvh(tmp_path / "motion.bvh", joints, 20)
+        bvh = pybvh.read_bvh_file(tmp_path / "motion.bvh")
+        order = [bvh.joint_names.index(name) for name in JOINT_NAMES]
+        assert bvh.fps == 20.0
+        np.testing.assert_allclose(bvh.joint_positions()[:, order], joints, atol=1e-5, err_msg=what)

@@ -75,16 +75,32 @@ def test_a_vector_without_direction_turns_nothing() -> None:
     assert rot.between([0, 0, 0], [0, 0, 1]).tolist() == [1, 0, 0, 0]
 
 
-def test_zyx_angles_lead_back_also_where_axes_coincide() -> None:
-    locked = rot.from_axis_angle([[0.0, np.pi / 2, 0.0], [0.0, -np.pi / 2, 0.0]])
-    q = np.concatenate(
-        [random_quaternions(), locked, rot.multiply(locked, rot.from_axis_angle([0.3, 0.0, 0.0]))]
-    )
-    angles = np.deg2rad(rot.to_zyx_degrees(q))
+def from_zxy_degrees(angles: Array) -> Array:
     back = rot.IDENTITY
-    for axis, angle in zip([[0, 0, 1], [0, 1, 0], [1, 0, 0]], angles.T, strict=True):
-        back = rot.multiply(back, rot.from_axis_angle(angle[:, None] * axis))
+    for axis, angle in zip([[0, 0, 1], [1, 0, 0], [0, 1, 0]], np.moveaxis(angles, -1, 0), strict=True):
+        back = rot.multiply(back, rot.from_axis_angle(np.deg2rad(angle)[..., None] * axis))
+    return back
+
+
+def test_zxy_angles_lead_back_also_where_axes_coincide() -> None:
+    locked = rot.from_axis_angle([[np.pi / 2, 0.0, 0.0], [-np.pi / 2, 0.0, 0.0]])
+    q = np.concatenate(
+        [random_quaternions(), locked, rot.multiply(locked, rot.from_axis_angle([0.0, 0.3, 0.0]))]
+    )
+    back = from_zxy_degrees(rot.to_zxy_degrees(q))
     np.testing.assert_allclose(rot.to_matrix(back), rot.to_matrix(q), atol=1e-7)
+
+
+@pytest.mark.parametrize("axis", [[0, 0, 1], [1, 0, 0], [0, 1, 0], [0.9, 0.3, 0.3], [-1, 0.05, 0.02]])
+def test_angles_without_jumps_are_the_same_rotations_through_many_turns(axis: list[float]) -> None:
+    turns = np.linspace(-3.0, 3.0, 600)[:, None] * 2.0 * np.pi * rot.unit(axis)
+    q = np.stack([rot.from_axis_angle(turns), rot.from_axis_angle(-turns)], axis=1)  # (600, 2, 4)
+    angles = rot.without_jumps(rot.to_zxy_degrees(q))
+    np.testing.assert_allclose(rot.to_matrix(from_zxy_degrees(angles)), rot.to_matrix(q), atol=1e-6)
+    assert np.abs(np.diff(angles, axis=0)).max() < 90.0  # frames are 3.6 degrees apart
+    halfway = from_zxy_degrees((angles[1:] + angles[:-1]) / 2.0)
+    apart = rot.to_axis_angle(rot.multiply(rot.conjugate(halfway), q[1:]))
+    assert np.rad2deg(np.linalg.norm(apart, axis=-1)).max() < 5.0
 
 
 def test_functions_broadcast() -> None:
@@ -93,5 +109,5 @@ def test_functions_broadcast() -> None:
     assert rot.between(np.ones((5, 1, 3)), np.ones((4, 3))).shape == (5, 4, 4)
     assert rot.to_matrix(q).shape == (2, 3, 3, 3)
     assert rot.from_matrix(rot.to_matrix(q)).shape == (2, 3, 4)
-    assert rot.to_axis_angle(q).shape == rot.to_zyx_degrees(q).shape == (2, 3, 3)
+    assert rot.to_axis_angle(q).shape == rot.to_zxy_degrees(q).shape == (2, 3, 3)
     assert rot.from_axis_angle(np.ones(3)).shape == (4,)

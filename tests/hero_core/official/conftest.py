@@ -33,9 +33,8 @@ def module_tensors(prefix: str, module: nn.Module) -> dict[str, Tensor]:
 
 
 def decoder_tensors(head_out: int) -> dict[str, Tensor]:
-    """What both official transformers hold."""
-    latent, heads, ff_size = SIZES["latent_dim"], SIZES["n_heads"], SIZES["ff_size"]
-    layer = nn.TransformerDecoderLayer(latent, heads, ff_size, activation="gelu")
+    """What both of HERO's transformers hold."""
+    layer = nn.TransformerDecoderLayer(*_layer_sizes(), activation="gelu")
     tensors = module_tensors("seqTransDecoder", nn.TransformerDecoder(layer, SIZES["n_layers"]))
     intention = "global_local_crossatt_block"
     for norm in ("ln1", "ln2", "ln3"):
@@ -44,7 +43,24 @@ def decoder_tensors(head_out: int) -> dict[str, Tensor]:
         tensors |= module_tensors(f"{intention}.attn.{name}", nn.Linear(FEATURE_DIM, FEATURE_DIM))
     tensors |= module_tensors(f"{intention}.mlp.0", nn.Linear(FEATURE_DIM, 4 * FEATURE_DIM))
     tensors |= module_tensors(f"{intention}.mlp.2", nn.Linear(4 * FEATURE_DIM, FEATURE_DIM))
-    tensors |= module_tensors("input_process.poseEmbedding", nn.Linear(CODE_DIM, latent))
+    return tensors | _ends(head_out)
+
+
+def encoder_tensors(head_out: int) -> dict[str, Tensor]:
+    """What MoMask's transformers and BAMM's hold."""
+    layer = nn.TransformerEncoderLayer(*_layer_sizes(), activation="gelu")
+    encoder = nn.TransformerEncoder(layer, SIZES["n_layers"], enable_nested_tensor=False)
+    return module_tensors("seqTransEncoder", encoder) | _ends(head_out)
+
+
+def _layer_sizes() -> tuple[int, int, int]:
+    return SIZES["latent_dim"], SIZES["n_heads"], SIZES["ff_size"]
+
+
+def _ends(head_out: int) -> dict[str, Tensor]:
+    """What is before and behind the layers."""
+    latent = SIZES["latent_dim"]
+    tensors = module_tensors("input_process.poseEmbedding", nn.Linear(CODE_DIM, latent))
     tensors |= module_tensors("cond_emb", nn.Linear(FEATURE_DIM, latent))
     tensors |= module_tensors("output_process.dense", nn.Linear(latent, latent))
     tensors |= module_tensors("output_process.LayerNorm", nn.LayerNorm(latent))

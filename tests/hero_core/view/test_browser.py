@@ -9,7 +9,7 @@ import pytest
 
 from hero_core.models.explanation import Explained
 from hero_core.motion.bvh import read_bvh
-from hero_core.motion.bvh_writer import bvh_of
+from hero_core.motion.bvh_writer import write_bvh
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.view.document import (
     Document,
@@ -42,7 +42,8 @@ def samples(folder: Path) -> list[ShownSample]:
     vectors = walk_vectors(REACTION_FRAMES)
     attention = np.eye(10, 4, dtype=np.float32)
     explained = Explained(np.array([0.1, 0.2, 0.6, 0.1], np.float32), attention, np.arange(20).reshape(10, 2))
-    bvh = bvh_of(vectors_to_joints(vectors), 20).text.encode()
+    write_bvh(folder / "walk.bvh", vectors_to_joints(vectors), 20)
+    bvh = (folder / "walk.bvh").read_bytes()
     motions = [
         ShownMotion.of_vectors("HERO", vectors, explained=explained, files=[File("walk.bvh", bvh)]),
         ShownMotion("Truth", walk(60, 0.4), "truth"),

@@ -81,7 +81,7 @@ def test_what_is_far_from_the_figure_is_background(walk):
 
 def test_parts_surround_their_joints(walk):
     for part in body_parts(walk[0]):
-        for centres, radii in part.hulls:
+        for centres, radii, _ in part.hulls:
             assert centres.shape == (len(radii), 3)
             assert np.linalg.norm(centres[:, None] - walk[0], axis=-1).min() < 0.25
 

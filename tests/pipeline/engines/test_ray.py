@@ -15,12 +15,13 @@ from typer.testing import CliRunner
 
 from hero_core.errors import ConfigError
 from hero_core.storage import sha256_of_file
-from pipeline import extract as extraction
+from pipeline import recipes
 from pipeline.cli import app
 from pipeline.config import ExtractConfig
 from pipeline.encoders import Encoder
 from pipeline.engines.work import Engine, Finished
-from pipeline.extract import ExtractReport, extract
+from pipeline.extract import extract
+from pipeline.report import ExtractReport
 from pipeline.sources import open_source
 from pipeline.workers import Input, Outcome, decode_video
 from tests.pipeline.conftest import make_source, make_video, save_motion, standing_motion
@@ -79,7 +80,7 @@ def test_the_same_bytes_as_on_one_machine(
         (root / "pairs.csv").write_text(
             (root / "pairs.csv").read_text().replace(f"{number:02d}.mp4", f"{name}.mp4")
         )
-    monkeypatch.setattr(extraction, "decode_video", decode_or_misbehave)
+    monkeypatch.setattr(recipes, "decode_video", decode_or_misbehave)
     run(root, tmp_path / "local", tiny_encoder)
     report = run(root, tmp_path / "ray", tiny_encoder, engine)
     assert (report.ok, report.quarantined) == (12, 4)
@@ -106,7 +107,7 @@ def encode_and_die_once(outcomes: Sequence[Outcome], marker: Path, **settings: A
     yield from _encode(outcomes, **settings)
 
 
-_encode = extraction._encode
+_encode = recipes._encode
 
 
 def _first(marker: Path) -> bool:
@@ -127,8 +128,8 @@ def test_processes_of_ray_that_are_killed_change_no_byte(
     root = video_folder(7)
     run(root, tmp_path / "local", tiny_encoder)
     markers = [tmp_path / "task", tmp_path / "actor"]
-    monkeypatch.setattr(extraction, "decode_video", partial(decode_and_kill_once, marker=markers[0]))
-    monkeypatch.setattr(extraction, "_encode", partial(encode_and_die_once, marker=markers[1]))
+    monkeypatch.setattr(recipes, "decode_video", partial(decode_and_kill_once, marker=markers[0]))
+    monkeypatch.setattr(recipes, "_encode", partial(encode_and_die_once, marker=markers[1]))
     assert run(root, tmp_path / "ray", tiny_encoder, engine).ok == 7
     assert all(marker.exists() for marker in markers)
     assert hashes(tmp_path / "ray") == hashes(tmp_path / "local")

@@ -55,7 +55,9 @@ def test_the_page_holds_video_motion_files_and_words(video: Path, tmp_path: Path
     assert dict(sample["facts"])["Sampling"] == "steps 10"
     assert dict(sample["facts"])["Made of"] == "Made of noise."
     assert len(sample["sampled_seconds"]) == 16
-    (file,) = sample["motions"][0]["files"]
+    file, glb = sample["motions"][0]["files"]
+    assert glb["name"] == "clip <b>.glb"
+    assert gzip.decompress(base64.b64decode(glb["data"])).startswith(b"glTF")
     assert gzip.decompress(base64.b64decode(file["data"])) == b"HIERARCHY\n"
     page = page_html(document)
     data = re.search(r'id="reactions">(.*?)</script>', page, re.DOTALL)

@@ -351,6 +351,17 @@ def test_the_command_writes_the_files_and_the_statement(hero_react, run, video, 
         assert json.loads(str(arrays["provenance"]))["sampling"]["steps"] == 2
 
 
+def test_further_formats_stand_beside_the_usual_files(hero_react, run, video, tmp_path):
+    code, shown, _ = hero_react(
+        video, "--run", run, "--out", tmp_path, "--length", 8, "--format", "glb, npz,csv,smpl,vrma,bvh"
+    )
+    assert code == 0
+    names = {path.name for path in tmp_path.iterdir()}
+    suffixes = {name.removeprefix("clip one") for name in names}
+    assert suffixes == {".npz", ".bvh", ".mp4", ".html", ".glb", ".vrma", ".smpl.npz", ".csv"}
+    assert all(name in " ".join(shown.split()) for name in names)
+
+
 def test_the_command_says_its_version(hero_react):
     code, shown, _ = hero_react("--version")
     assert code == 0
@@ -365,6 +376,7 @@ def test_the_command_says_its_version(hero_react):
         (("--length", "88", "--seconds", "2"), "give one of them"),
         (("--seconds", "nan"), "0.2 to 10 seconds"),
         (("--set", "step=3"), "step"),
+        (("--format", "glb,fbx"), "fbx: no such format; there are npz, bvh, mp4, html, glb, vrma, smpl, csv"),
     ],
 )
 def test_mistakes_end_in_one_line(hero_react, run, video, tmp_path, arguments, reason):

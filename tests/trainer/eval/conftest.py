@@ -11,7 +11,7 @@ import torch
 
 from hero_core.config import Config
 from hero_core.fingerprint import EncoderIdentity, FeatureIdentity, sha256_of_tensors
-from hero_core.models.base import Reactions, VideoFeatures
+from hero_core.models.base import Reactions, TrainingFacts, VideoFeatures
 from hero_core.models.checkpoint import save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero import Hero, MaskedTransformer, ResidualTransformer
@@ -22,7 +22,8 @@ from hero_core.motion.statistics import MotionStatistics
 from hero_core.records import FeatureRecord, MotionRecord, Pair, Split
 from hero_core.runs import (
     ENCODED_BY_KEY,
-    EVALUATOR,
+    EVALUATORS,
+    JOINT_EVALUATOR,
     checkpoint_path,
     describe_run,
     load_evaluator,
@@ -128,17 +129,20 @@ def write_run(run: Path, data: TrainingSet, metadata: Mapping[str, Any] | None =
     sizes |= {"feature_dim": FEATURE_DIM, "intention_heads": 2}
     masked = MaskedTransformer(MaskedTransformer.settings(**sizes))
     residual = ResidualTransformer(ResidualTransformer.settings(**sizes, quantizers=2))
-    evaluator = MotionEvaluator(
-        EvaluatorConfig(movement_hidden=8, movement_dim=8, motion_hidden=8, embedding_dim=6)
-    )
-    for network in (tokenizer, evaluator):
-        network.normalisation.take(data.statistics())
+    facts = TrainingFacts(data.statistics(), FEATURE_DIM, longest_frames=0, parts={})
+    small = EvaluatorConfig(movement_hidden=8, movement_dim=8, motion_hidden=8, embedding_dim=6)
+    evaluators = {
+        name: MotionEvaluator.build(small.model_copy(update={"sees": sees}), facts)
+        for name, sees in EVALUATORS.items()
+    }
+    tokenizer.normalisation.take(data.statistics())
     encoded_by = {ENCODED_BY_KEY: sha256_of_tensors(tokenizer.state_dict())}
     describe_run(run, Hero.kind)
     save_network(checkpoint_path(run, "rvq"), tokenizer, noted)
     save_network(checkpoint_path(run, "masked"), masked, {**noted, **encoded_by})
     save_network(checkpoint_path(run, "residual"), residual, {**noted, **encoded_by})
-    save_network(checkpoint_path(run, EVALUATOR), evaluator, noted)
+    for name, evaluator in evaluators.items():
+        save_network(checkpoint_path(run, name), evaluator, noted)
     return run
 
 
@@ -201,7 +205,11 @@ def result(run: Path, data: TrainingSet, short: EvaluationConfig, _one_thread: N
     generator = load_generator(run, sampling=short.sampling_overrides())
     samples = data.held_out("test")
     known = KnownPairs(data.train(), data.validation())
-    return evaluate(generator, load_evaluator(run)[0], samples, short, torch.device("cpu"), known=known)
+    joints = load_evaluator(run, JOINT_EVALUATOR)[0]
+    cpu = torch.device("cpu")
+    return evaluate(
+        generator, load_evaluator(run)[0], samples, short, cpu, known=known, joint_evaluator=joints
+    )
 
 
 class EchoSampling(Config):

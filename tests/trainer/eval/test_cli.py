@@ -50,9 +50,12 @@ def files_read(monkeypatch):
     return read
 
 
-def test_has_these_subcommands():
-    assert [command.name for command in app.registered_commands] == ["metrics", "gallery"]
-    assert app.registered_callback is not None
+def test_help_names_every_command_with_an_example(hero_eval):
+    code, shown, _ = hero_eval("--help")
+    assert code == 0
+    for command in app.registered_commands:
+        assert f"E.g. hero-eval {command.name} " in str(command.callback.__doc__)
+        assert command.name in shown
 
 
 def test_says_its_version(hero_eval):
@@ -95,7 +98,7 @@ def test_reads_every_checkpoint_once(hero_eval, run, data, tmp_path, files_read)
     out = tmp_path / "result.json"
     code, _, _ = hero_eval("metrics", run, "--data", data.folder, "--repeats", 1, "--out", out, *SHORT)
     assert code == 0
-    parts = ("rvq", "masked", "residual", "evaluator")
+    parts = ("rvq", "masked", "residual", "evaluator", "joint_evaluator")
     assert sorted(files_read) == sorted(run / part / "best.safetensors" for part in parts)
 
 

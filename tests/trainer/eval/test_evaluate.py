@@ -1,15 +1,23 @@
+from collections import Counter
+
 import numpy as np
 import pytest
 import torch
 
 from hero_core.errors import InputError
+from hero_core.minivimo.questions import QUESTIONS
 from hero_core.models.base import Reactions
-from hero_core.runs import load_evaluator, load_generator
+from hero_core.motion.physics import Physics
+from hero_core.runs import EVALUATORS, load_evaluator, load_generator
 from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import evaluate
 from trainer.eval.protocol import OfficialSwitches
+from trainer.metrics import fid
 
 CPU = torch.device("cpu")
+MATCHING = ("r_precision_1", "r_precision_2", "r_precision_3", "mm_distance")
+OF_PAIRS = {*Physics._fields, *MATCHING, *(f"joint_{name}" for name in MATCHING)}
+"""Metrics that are means of values of pairs."""
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +29,93 @@ def samples(data):
 def run_evaluation(run, samples):
     def run_one(config, generator=None, on=samples):
         generator = generator or load_generator(run, sampling=config.sampling_overrides())
-        return evaluate(generator, load_evaluator(run)[0], on, config, CPU)
+        evaluator, joints = (load_evaluator(run, name)[0] for name in EVALUATORS)
+        return evaluate(generator, evaluator, on, config, CPU, joint_evaluator=joints)
 
     return run_one
 
 
-def test_measures_all_pairs_and_every_broad_category(result, samples):
-    assert list(result.groups) == ["all", "animal-human", "human-human", "scene-human"]
+def test_measures_all_pairs_and_every_category(result, samples):
+    broad = [name for name in result.groups if "/" not in name]
+    assert broad == ["all", "animal-human", "human-human", "scene-human"]
     assert result.groups["all"].pairs == len(samples)
-    assert sum(group.pairs for name, group in result.groups.items() if name != "all") == len(samples)
+    assert sum(result.groups[name].pairs for name in broad[1:]) == len(samples)
+    of_subcategories = {name: group.pairs for name, group in result.groups.items() if "/" in name}
+    counts = Counter(f"{sample.pair.broad}/{sample.pair.subcategory}" for sample in samples)
+    assert of_subcategories == {name: count for name, count in sorted(counts.items()) if count >= 2}
+
+
+def test_what_is_kept_of_every_clip_is_what_the_numbers_are_made_of(result, samples):
+    kept = result.by_clip
+    assert kept.pairs.tolist() == [sample.pair.key for sample in samples]
+    assert fid(kept.real, kept.generated) == pytest.approx(result.groups["all"].metrics["fid"].values[0])
+    right = np.nanmean(kept.right, axis=0)
+    shares = result.plausibility.answers["generated"].shares
+    assert right.tolist() == pytest.approx([shares[question].share for question in QUESTIONS])
 
 
 def test_every_metric_has_a_value_for_each_repeat(result, short):
     metrics = result.groups["all"].metrics
-    assert set(metrics) == {"real_diversity", "fid", "diversity", "multimodality"}
-    for summary in metrics.values():
-        assert len(summary.values) == short.repeats
+    drawn = {"real_diversity", "fid", "kid", "diversity", "multimodality", "real_halves_fid"}
+    by_joints = {"real_joint_diversity", "joint_fid", "joint_kid", "joint_diversity"}
+    assert set(metrics) == drawn | by_joints | OF_PAIRS | {f"real_{name}" for name in OF_PAIRS}
+    for name, summary in metrics.items():
+        once = name.startswith("real_") and name not in drawn | by_joints
+        assert len(summary.values) == (1 if once else short.repeats)
         assert np.isfinite(summary.values).all()
+    over_clips = {name for name, summary in metrics.items() if summary.clips is not None}
+    assert over_clips == set(metrics) - {"real_halves_fid"}
+    assert set(result.groups["all"].reconstruction) == {
+        *("fid", "kid", "mpjpe_m", "joint_fid", "joint_kid"),
+        *OF_PAIRS,
+    }
+    of_subcategory = next(group for name, group in result.groups.items() if "/" in name)
+    assert not set(of_subcategory.metrics) & (by_joints | OF_PAIRS)
+
+
+def test_r_precision_is_that_of_the_clips_that_there_are(result):
+    assert result.pool == 18
+    metrics = result.groups["all"].metrics
+    for prefix in ("", "joint_"):
+        tops = [metrics[f"{prefix}r_precision_{top}"].mean for top in (1, 2, 3)]
+        assert 0 <= tops[0] <= tops[1] <= tops[2] < 0.6  # random weights
+
+
+def test_what_is_kept_of_every_pair_has_the_means_that_are_shown(result):
+    kept, metrics = result.by_clip, result.groups["all"].metrics
+    assert set(kept.metrics.tolist()) == OF_PAIRS
+    for name, values in zip(kept.metrics.tolist(), kept.values, strict=True):
+        assert np.nanmean(values) == pytest.approx(metrics[name].mean)
+    assert fid(kept.joint_real, kept.joint_generated) == pytest.approx(metrics["joint_fid"].values[0])
+
+
+def test_without_videos_and_joints_their_rows_are_absent(run, samples, short, echo):
+    evaluator = load_evaluator(run)[0]
+    evaluator.forget_videos()
+    result = evaluate(echo(), evaluator, samples, short, CPU)
+    assert result.pool is None
+    metrics = set(result.groups["all"].metrics)
+    assert {"fid", "kid", "skating_m_s"} <= metrics
+    assert not any(word in name for name in metrics for word in ("joint", "r_precision", "mm_distance"))
+    assert result.by_clip.joint_real.shape == (len(samples), 0)
+
+
+def test_reactions_to_other_videos_are_matched_with_their_own(run, samples, short, echo):
+    """A generator that ignores the video scores the same whatever it is shown."""
+    first, others = list(samples), list(samples)[::-1]
+    shown = [mine._replace(features=other.features) for mine, other in zip(first, others, strict=True)]
+    evaluator = load_evaluator(run)[0]
+
+    def distance(on, own=None):
+        class Same(echo):
+            def generate(self, condition, lengths, rng):
+                return super().generate(condition.map(torch.zeros_like), lengths, rng)
+
+        found = evaluate(Same(), evaluator, on, short, CPU, own=own)
+        return found.groups["all"].metrics["mm_distance"].mean
+
+    assert distance(shown, first) == pytest.approx(distance(first))
+    assert distance(shown) != pytest.approx(distance(first))
 
 
 def test_the_same_seed_gives_the_same_numbers(result, run_evaluation, short):

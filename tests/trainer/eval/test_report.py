@@ -7,7 +7,7 @@ import torch
 
 from hero_core.errors import FingerprintError, InputError
 from hero_core.fingerprint import EncoderIdentity
-from hero_core.runs import load_evaluator, load_run
+from hero_core.runs import EVALUATORS, load_evaluator, load_run
 from trainer.eval.protocol import OfficialSwitches
 from trainer.eval.report import Subject, notes, result_json
 
@@ -18,8 +18,9 @@ CPU = torch.device("cpu")
 def make_subject(short):
     def make(run, data, split="test", sampling=("steps=2",), **config):
         chosen = short.model_copy(update=config)
-        origin = load_evaluator(run)[1]
-        return Subject(load_run(run, "best", sampling), "best", origin, data, split, chosen, CPU)
+        origin, joints = (load_evaluator(run, name)[1] for name in EVALUATORS)
+        loaded = load_run(run, "best", sampling)
+        return Subject(loaded, "best", origin, data, split, chosen, CPU, joints)
 
     return make
 
@@ -45,7 +46,7 @@ def test_truths_say_which_reactions_move(subject):
 
 def test_the_report_holds_everything_and_is_json(result, subject, data):
     values = json.loads(json.dumps(result_json(result, subject), allow_nan=False))
-    assert values["schema"] == "evaluation/3"
+    assert values["schema"] == "evaluation/5"
     assert values["statements"] == [
         "MiniViMo is procedural, not ViMo.",
         "Random numbers instead of features.",
@@ -69,7 +70,13 @@ def test_the_report_holds_everything_and_is_json(result, subject, data):
     assert fid["mean"] == pytest.approx(np.mean(fid["values"]))
     assert values["metrics"]["all"]["real"]["diversity"]["ci95"] >= 0
     assert values["metrics"]["all"]["diversity_pairs"] == 13
-    assert values["metrics"]["all"]["reconstruction"].keys() == {"fid", "mpjpe_m"}
+    trip, true = values["metrics"]["all"]["reconstruction"], values["metrics"]["all"]["real"]
+    assert {"fid", "kid", "mpjpe_m", "joint_fid", "skating_m_s", "r_precision_1"} <= trip.keys()
+    assert trip["mpjpe_m"]["mean"] > 0
+    assert {"diversity", "joint_diversity", "peak_jerk_m_s3", "mm_distance"} <= true.keys()
+    assert true["peak_jerk_m_s3"]["clips"]["low"] < true["peak_jerk_m_s3"]["mean"]
+    assert values["r_precision_pool"] == 18
+    assert values["joint_evaluator"]["file"].endswith("joint_evaluator/best.safetensors")
     assert values["plausibility"]["generated"]["shares"]["reaction"]["clips"] == 18
     assert values["plausibility"]["uniform"]["side"] == 0.5
     constant = values["plausibility"]["constant"]
@@ -116,6 +123,20 @@ def test_small_sets_are_called_small(result, subject):
     assert any("rank-deficient" in note and f"animal-human (n = {animals})" in note for note in found)
 
 
+def test_what_an_evaluator_cannot_say_is_missed_aloud(result, subject, data):
+    found = notes(result, subject)
+    assert any("own clip among 18" in note for note in found)
+    assert not any(note.startswith("no ") for note in found)
+    group = result.groups["all"]
+    metrics = {name: each for name, each in group.metrics.items() if "mm_distance" not in name}
+    bare = replace(result, pool=None, groups={**result.groups, "all": replace(group, metrics=metrics)})
+    found = notes(bare, replace(subject, joint_evaluator=None))
+    (matching,) = (note for note in found if note.startswith("no R-precision"))
+    assert f"hero-train evaluator {data.folder} --out ANOTHER_RUN makes one that can" in matching
+    (joints,) = (note for note in found if note.startswith("no numbers of an evaluator that sees joints"))
+    assert f"hero-train joint_evaluator {data.folder}" in joints
+
+
 def test_official_quirks_are_named(result, make_subject, run, data):
     official = make_subject(
         run, data, sampling=("decode_padded=true",), official=OfficialSwitches(random_crops=True)
@@ -134,7 +155,8 @@ def test_on_the_runs_own_data_only_the_evaluator_is_remarked_on(subject):
 
 def test_other_data_of_the_same_features_is_measured_and_both_are_named(make_subject, run, data, other_data):
     subject = make_subject(run, other_data)
-    other, _, evaluator = subject.remarks()
+    other, _, evaluator, joints = subject.remarks()
+    assert joints.startswith("the joint_evaluator was trained on other data: MiniViMo")
     assert f"rvq, masked, residual: trained on MiniViMo ({data.fingerprint})" in other
     assert f"measured on OtherSet ({other_data.fingerprint})" in other
     assert f"trained on other data: MiniViMo ({data.fingerprint})" in evaluator

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError
@@ -14,8 +15,10 @@ from hero_core.models.generators.hero.masked import MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
 from hero_core.models.lengths import whole_lengths
+from hero_core.models.padding import zero_past
 from hero_core.models.recorder import Recordings, recordings_on
-from hero_core.models.sampling import generating, uniform_ahead
+from hero_core.models.sampling import generating, uniform_ahead, uniform_from
+from hero_core.models.tokenizers.codebook import NO_CODE
 from hero_core.models.tokenizers.rvq import RvqTokenizer
 
 TOKENS_OF_ROOM = 8
@@ -48,16 +51,11 @@ class Hero(nn.Module):
             ConfigError: they were not made for the same codes and features.
         """
         super().__init__()
+        require_fit(parts)
         self.tokenizer, self.masked = parts["rvq"], parts["masked"]
         self.residual = parts.get("residual")
         self.sampling = sampling or HeroSampling()
         self._recordings: dict[torch.device, Recordings | None] = {}
-        configs = {name: part.config for name, part in parts.items()}
-        for name in ("codebook_size", "quantizers", "feature_dim"):
-            sizes = {part: getattr(config, name) for part, config in configs.items() if hasattr(config, name)}
-            if len(set(sizes.values())) > 1:
-                shown = ", ".join(f"{part} {size}" for part, size in sizes.items())
-                raise ConfigError(f"the parts do not fit together: {name} is {shown}")
 
     @property
     def feature_dim(self) -> int:
@@ -111,6 +109,47 @@ class Hero(nn.Module):
         return found._replace(tokens=tokens)
 
     @torch.no_grad()
+    def edit(
+        self, condition: VideoFeatures, motion: Tensor, lengths: Tensor, keep: Tensor, rng: torch.Generator
+    ) -> Reactions:
+        """Motions that are made anew except for the frames to keep, and fit to them.
+
+        A token of four frames is kept if all of its frames are; the others are made from it and the video. The kept
+        frames come back as they are, bit by bit, so where they are part of a token that is made there can be a step.
+
+        Args:
+            condition: features of ``b`` clips.
+            motion: ``(b, n, 263)`` in HumanML3D units.
+            lengths: ``(b,)`` int64 frames; rounded down to whole tokens.
+            keep: ``(b, n)`` bool.
+            rng: as of :meth:`generate`.
+
+        Raises:
+            InputError: see :func:`whole_lengths`.
+        """
+        unit, device = self.tokenizer.unit_length, motion.device
+        frames = whole_lengths(condition, lengths, self.max_length)
+        token_lengths = torch.tensor(frames, device=device) // unit
+        size = max(frames)
+        padded = F.pad(
+            motion[:, :size], (0, 0, 0, self.max_length - size)
+        )  # as the tokenizer was trained: room behind
+        tokens = self.tokenizer.encode(padded, token_lengths * unit)[:, : size // unit]  # (b, m, q)
+        whole = keep[:, :size].reshape(len(keep), -1, unit).all(dim=2)  # (b, m)
+        kept = tokens.masked_fill(~whole[..., None], NO_CODE)
+        uniform = uniform_from(rng, device)
+        made = self.masked.generate(condition, token_lengths, uniform, self.sampling, kept=kept[..., 0])[
+            ..., None
+        ]  # (b, m, 1)
+        if self.residual is not None:
+            made = self.residual.generate(
+                made[..., 0], condition, token_lengths, uniform, self.sampling, kept
+            )  # (b, m, q)
+        edited = self.tokenizer.decode_each(made, token_lengths)  # (b, n, 263)
+        edited = torch.where(keep[:, :size, None], motion[:, :size], edited)
+        return Reactions(zero_past(edited, token_lengths * unit), torch.tensor(frames))
+
+    @torch.no_grad()
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """Motions ``(b, n, 263)`` through the tokenizer and back, zero past each length."""
         return self.tokenizer.decode(self.tokenizer.encode(motion, lengths), lengths)
@@ -160,3 +199,17 @@ class Hero(nn.Module):
         if self.sampling.decode_padded:
             return self.tokenizer.decode(tokens)
         return self.tokenizer.decode_each(tokens, token_lengths)
+
+
+def require_fit(parts: Mapping[str, Any]) -> None:
+    """Refuse parts of a generator that were not made for the same codes and features.
+
+    Raises:
+        ConfigError: naming the size that differs.
+    """
+    configs = {name: part.config for name, part in parts.items()}
+    for name in ("codebook_size", "quantizers", "feature_dim"):
+        sizes = {part: getattr(config, name) for part, config in configs.items() if hasattr(config, name)}
+        if len(set(sizes.values())) > 1:
+            shown = ", ".join(f"{part} {size}" for part, size in sizes.items())
+            raise ConfigError(f"the parts do not fit together: {name} is {shown}")

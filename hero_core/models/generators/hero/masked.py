@@ -130,13 +130,13 @@ class MaskedTransformer(nn.Module):
         Raises:
             ConfigError: impossible sizes, or longer motions than ``max_tokens``.
         """
-        require_room(config, facts, "masked.model")
+        require_room(config.max_tokens, facts, "masked.model")
         decided = {
             "codebook_size": facts.parts["rvq"].config.codebook_size,
             "feature_dim": facts.feature_dim,
             "frame_time": decided_frame_time(config, facts),
         }
-        return cls(parse_config(MaskedConfig, config.model_dump() | decided, "masked.model"))
+        return cls(parse_config(cls.settings, config.model_dump() | decided, "masked.model"))
 
     def logits(
         self, tokens: Tensor, valid: Tensor, context: Context, most_valid: int | None = None
@@ -224,23 +224,28 @@ class MaskedTransformer(nn.Module):
         uniform: Uniform,
         settings: HeroSampling,
         size: int | None = None,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Base-layer tokens for videos: ``(b, m)`` ids, -1 past each length; m is ``size``, or the longest length.
 
-        Each step takes ``(b, m, codebook_size)`` uniform numbers.
+        Each step takes ``(b, m, codebook_size)`` uniform numbers. ``kept`` ``(b, m)`` holds tokens that stay as they
+        are, and -1 where they are made.
 
         Starts from [MASK] everywhere. Each step predicts what is masked; before the next one the least confident
         of those predictions are masked again, ever fewer. A token that was kept once stays.
         """
         guidance = Guidance(settings.guidance_scale)
         valid = valid_mask(token_lengths, int(token_lengths.max()) if size is None else size)  # (b, m)
+        free = valid if kept is None else valid & (kept < 0)  # (b, m)
         tokens = torch.full_like(valid, self.pad_id, dtype=torch.int64).masked_fill(valid, self.mask_id)
-        scores = torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, torch.inf)
+        tokens = tokens if kept is None else torch.where(valid & ~free, kept, tokens)
+        scores = torch.zeros(valid.shape, device=valid.device).masked_fill(~free, torch.inf)
+        free_lengths = token_lengths if kept is None else free.sum(dim=1)
         with generating(self):
             context = self.decoder.context(*guidance.condition(condition))
             for progress in torch.linspace(0, 1, settings.steps):
-                counts = (cosine_mask_ratio(progress) * token_lengths).round().clamp(min=1)
-                masked = lowest_ranks(scores, counts)
+                counts = (cosine_mask_ratio(progress) * free_lengths).round().clamp(min=1)
+                masked = lowest_ranks(scores, counts) & free
                 tokens = tokens.masked_fill(masked, self.mask_id)
                 logits = self.logits(guidance.rows(tokens), guidance.rows(valid), context)
                 logits = guidance.combine(logits)  # (b, m, codes)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from hero_core.config import parse_config
 from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
-from hero_core.models.generators.hero.settings import HeroSampling
+from hero_core.models.generators.hero.settings import ResidualSampling
 from hero_core.models.generators.hero.transformer import (
     INIT_STD,
     Context,
@@ -149,7 +149,7 @@ class ResidualTransformer(nn.Module):
         Raises:
             ConfigError: impossible sizes, or longer motions than ``max_tokens``.
         """
-        require_room(config, facts, "residual.model")
+        require_room(config.max_tokens, facts, "residual.model")
         tokenizer = facts.parts["rvq"].config
         decided = {
             "codebook_size": tokenizer.codebook_size,
@@ -157,7 +157,7 @@ class ResidualTransformer(nn.Module):
             "feature_dim": facts.feature_dim,
             "frame_time": decided_frame_time(config, facts),
         }
-        return cls(parse_config(ResidualConfig, config.model_dump() | decided, "residual.model"))
+        return cls(parse_config(cls.settings, config.model_dump() | decided, "residual.model"))
 
     def logits(
         self,
@@ -255,7 +255,7 @@ class ResidualTransformer(nn.Module):
         ]  # (b, m)
         return token_losses(logits, targets, valid, ranks)
 
-    def draws(self, settings: HeroSampling) -> tuple[int, int]:
+    def draws(self, settings: ResidualSampling) -> tuple[int, int]:
         """How often :meth:`generate` draws, and how many numbers for each position."""
         layers = self.config.quantizers - 1
         if settings.residual_layers is not None:
@@ -269,12 +269,13 @@ class ResidualTransformer(nn.Module):
         condition: VideoFeatures,
         token_lengths: Tensor,
         uniform: Uniform,
-        settings: HeroSampling,
+        settings: ResidualSampling,
+        kept: Tensor | None = None,
     ) -> Tensor:
         """Refine base-layer ids ``(b, m)`` to ``(b, m, q)``; -1 past each length, where the decoder gets a zero code.
 
         With ``settings.residual_layers`` only so many layers are added; each takes ``(b, m, codebook_size + 1)``
-        uniform numbers.
+        uniform numbers. ``kept`` ``(b, m, q)`` holds tokens that stay as they are, and -1 where they are made.
         """
         guidance = Guidance(settings.residual_guidance_scale)
         valid = valid_mask(token_lengths, base.shape[1])  # (b, m)
@@ -294,6 +295,8 @@ class ResidualTransformer(nn.Module):
                 drawn = sample_tokens(
                     logits, uniform(logits.shape), settings.residual_temperature, settings.top_k_ratio
                 )
+                if kept is not None:
+                    drawn = torch.where(kept[..., number] < 0, drawn, kept[..., number])
                 columns.append(drawn.masked_fill(~valid, self.pad_id))
         tokens = torch.stack(columns, dim=-1)  # (b, m, 1 + layers)
         return tokens.masked_fill(tokens == self.pad_id, -1)

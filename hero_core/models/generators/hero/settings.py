@@ -39,19 +39,30 @@ class HeroSettings(Config):
         return changed
 
 
-class HeroSampling(Config):
+class ResidualSampling(Config):
+    """How the residual transformer generates; the defaults are the paper's evaluation.
+
+    Attributes:
+        top_k_ratio: share of the codes that stay eligible, the likeliest ones; the official ``topk_filter_thres`` is
+            one minus it.
+        residual_guidance_scale: classifier-free guidance; 1 is plain conditional generation, 0 unconditional.
+        residual_temperature: 1 samples the predicted distribution, 0 takes its maximum.
+        residual_layers: refine only the first so many residual layers; None for all.
+    """
+
+    top_k_ratio: float = Field(default=0.1, gt=0, le=1)
+    residual_guidance_scale: float = Field(default=5.0, ge=0)
+    residual_temperature: float = Field(default=1.0, ge=0)
+    residual_layers: int | None = Field(default=None, ge=0)
+
+
+class HeroSampling(ResidualSampling):
     """How reactions are generated. The defaults are the paper's evaluation.
 
     Attributes:
         steps: passes of the masked transformer.
-        guidance_scale: classifier-free guidance of the masked transformer; 1 is plain conditional generation,
-            0 unconditional.
-        temperature: 1 samples the predicted distribution, 0 takes its maximum.
-        top_k_ratio: share of the codes that stay eligible, the likeliest ones; the official ``topk_filter_thres`` is
-            one minus it.
-        residual_guidance_scale: as ``guidance_scale``, for the residual transformer.
-        residual_temperature: as ``temperature``, for the residual transformer.
-        residual_layers: refine only the first so many residual layers; None for all.
+        guidance_scale: as ``residual_guidance_scale``, for the masked transformer.
+        temperature: as ``residual_temperature``, for the masked transformer, which also uses ``top_k_ratio``.
         decode_padded: decode a batch with its padding, as the official release does: frames past a motion's length
             are not zero, and its last frames depend on the batch. False decodes each motion at its own length.
     """
@@ -59,8 +70,4 @@ class HeroSampling(Config):
     steps: PositiveInt = 10
     guidance_scale: float = Field(default=4.0, ge=0)
     temperature: float = Field(default=1.0, ge=0)
-    top_k_ratio: float = Field(default=0.1, gt=0, le=1)
-    residual_guidance_scale: float = Field(default=5.0, ge=0)
-    residual_temperature: float = Field(default=1.0, ge=0)
-    residual_layers: int | None = Field(default=None, ge=0)
     decode_padded: bool = False

@@ -13,6 +13,7 @@ from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.attention import Attention, FeedForward, Memory, attention_bias
 from hero_core.models.base import TrainingFacts, VideoFeatures
+from hero_core.models.blocks import Block
 from hero_core.models.dropout import Dropout
 from hero_core.models.generators.hero.intention import InteractionIntention
 from hero_core.models.padding import Packing
@@ -303,17 +304,17 @@ def decided_frame_time(config: TransformerConfig, facts: TrainingFacts) -> str:
     return "rotary" if facts.synchronous else "none"
 
 
-def require_room(config: TransformerConfig, facts: TrainingFacts, section: str) -> None:
+def require_room(max_tokens: int, facts: TrainingFacts, section: str) -> None:
     """Refuse to learn from longer motions than the model can hold.
 
     Raises:
         ConfigError: naming ``section`` and the smallest ``max_tokens``.
     """
     needed = facts.longest_frames // FRAMES_PER_TOKEN
-    if needed > config.max_tokens:
+    if needed > max_tokens:
         raise ConfigError(
             f"there are motions of {facts.longest_frames} frames, which need {section}.max_tokens of at least "
-            f"{needed}, but it is {config.max_tokens}"
+            f"{needed}, but it is {max_tokens}"
         )
 
 
@@ -329,6 +330,11 @@ def initialise(model: nn.Module) -> None:
             nn.init.zeros_(module.bias)
     for module in model.modules():
         if isinstance(module, DecoderUnit):
-            for attention in (module.self_attention, module.frame_attention):
-                if attention is not None:
-                    nn.init.xavier_uniform_(attention.inputs.weight)
+            attentions = [module.self_attention, module.frame_attention]
+        elif isinstance(module, Block):
+            attentions = [module.attention]
+        else:
+            continue
+        for attention in attentions:
+            if attention is not None:
+                nn.init.xavier_uniform_(attention.inputs.weight)

@@ -204,6 +204,51 @@ def test_draws_are_made_one_after_another_whatever_the_room() -> None:
     assert torch.equal(rng.get_state(), again.get_state())
 
 
+def kept_frames(frames: int, *ranges: tuple[int, int]) -> torch.Tensor:
+    keep = torch.zeros(1, frames, dtype=torch.bool)
+    for start, end in ranges:
+        keep[0, start:end] = True
+    return keep
+
+
+def test_what_is_kept_comes_back_bit_by_bit_and_the_rest_is_new() -> None:
+    hero, rng = make_hero(HeroSampling(top_k_ratio=1.0)), torch.Generator().manual_seed(5)
+    motion, keep = generate(hero, [40]), kept_frames(40, (0, 10), (32, 40))
+    edited, lengths = hero.edit(video(1), motion, torch.tensor([43]), keep, rng)
+    assert (edited.shape, lengths.tolist()) == ((1, 40, 263), [40])
+    assert torch.equal(edited[keep], motion[keep])
+    changed = (edited != motion).any(dim=-1)[0]
+    assert changed[10:32].all()
+
+
+def test_kept_tokens_are_what_the_others_are_made_from() -> None:
+    """The transformer sees them, and they take no part in the steps."""
+    hero = make_hero(HeroSampling(top_k_ratio=1.0))
+    lengths = torch.tensor([10])
+    kept = torch.full((1, 10), -1)
+    kept[0, 2:5] = torch.tensor([3, 1, 2])
+    uniform = [uniform_from(torch.Generator().manual_seed(1), torch.device("cpu")) for _ in range(2)]
+    found = hero.masked.generate(video(1), lengths, uniform[0], hero.sampling, kept=kept)
+    free = hero.masked.generate(video(1), lengths, uniform[1], hero.sampling)
+    assert found[0, 2:5].tolist() == [3, 1, 2]
+    assert found.min() >= 0
+    assert found[0, 5:].tolist() != free[0, 5:].tolist()
+
+
+def test_an_edit_that_keeps_nothing_is_a_new_reaction() -> None:
+    hero = make_hero(HeroSampling(top_k_ratio=1.0))
+    rng = torch.Generator().manual_seed(0)
+    edited = hero.edit(video(1), torch.zeros(1, 40, 263), torch.tensor([40]), kept_frames(40), rng).motion
+    torch.testing.assert_close(edited, generate(hero, [40]), atol=1e-5, rtol=1e-5)
+
+
+def test_an_edit_that_keeps_everything_changes_nothing() -> None:
+    hero, rng = make_hero(), torch.Generator().manual_seed(5)
+    motion = generate(hero, [24])
+    edited = hero.edit(video(1), motion, torch.tensor([24]), kept_frames(24, (0, 24)), rng).motion
+    assert torch.equal(edited, motion)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_plays_back_the_reactions_it_would_have_given() -> None:
     hero = make_hero().cuda()

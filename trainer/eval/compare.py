@@ -1,0 +1,149 @@
+"""Results of several runs on the same data side by side, and one result by category."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hero_core.errors import InputError
+from hero_core.minivimo.questions import QUESTIONS
+from hero_core.storage import read_json
+from trainer.eval.by_clip import ByClip
+from trainer.eval.formats import WORDS, number
+from trainer.eval.measure import RESULT
+from trainer.eval.paired import BETTER, RIGHT, best_apart, difference, require_same_pairs, resampled
+from trainer.eval.plausibility import is_subcategory
+from trainer.eval.report import SCHEMA
+from trainer.eval.rows import Row, model_row, truth_rows
+from trainer.eval.study_table import StudyTable
+from trainer.eval.tables import Table
+
+RESAMPLES = 1000
+_EMPTY = "-"
+
+
+def result_path(place: Path) -> Path:
+    """The file of a result that a path means: itself, or that of the run that it is.
+
+    Raises:
+        InputError: neither.
+    """
+    path = place / RESULT if place.is_dir() else place
+    if not path.is_file():
+        raise InputError(f"{path}: no result; measure first: hero-eval metrics {place} --data DATA")
+    return path
+
+
+def read_result(place: Path) -> Mapping[str, Any]:
+    """A result.
+
+    Raises:
+        InputError: there is none, or it is of another version.
+    """
+    path = result_path(place)
+    result = read_json(path)
+    if result.get("schema") != SCHEMA:
+        raise InputError(
+            f"{path}: of version {result.get('schema')!r}, this program reads {SCHEMA!r}; measure again with "
+            "hero-eval metrics"
+        )
+    return result
+
+
+def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
+    """Several results as one table, and how much more each has than the first.
+
+    Raises:
+        InputError: fewer than two, one is missing, or they are not of the same pairs and evaluator.
+    """
+    if len(set(places)) < 2:
+        raise InputError("name at least two runs to compare")
+    results = {str(place): read_result(place) for place in places}
+    kept = {str(place): ByClip.load(result_path(place)) for place in places}
+    first, *others = kept
+    for other in others:
+        require_same_pairs(kept[first], kept[other])
+    drawn = {name: resampled([one], RESAMPLES) for name, one in kept.items()}
+    best = best_apart(drawn)
+    rows: list[Row] = truth_rows(results[first])[:1]
+    for name, result in results.items():
+        rows.append(model_row(name, [result], [metric for metric, model in best.items() if model == name]))
+    some = results[first]
+    title = f"{some['data']['name']} ({some['data']['split']}): {some['counts']['pairs']} motions"
+    notes = [
+        "± : 1.96 std / sqrt(repeats); over videos: 95 % bootstrap interval over the clips",
+        "marked: better than every other run on the same clips; the paired 95 % intervals over videos leave out 0",
+        "one training each: another seed may turn a small difference round",
+    ]
+    table = StudyTable(title, rows, some["statements"], notes)
+    metrics = [name for name in BETTER if all(name in each for each in drawn.values())]
+    lines = []
+    for other in others:
+        found = {name: difference(drawn[other][name], drawn[first][name]) for name in metrics}
+        cells = [
+            f"{_signed(name, each.value)} ({_signed(name, each.band.low)} to {_signed(name, each.band.high)})"
+            for name, each in found.items()
+        ]
+        lines.append((other, *cells))
+    columns = ["", *(WORDS[name] for name in metrics)]
+    return table, Table(f"more than {first} (paired 95 % interval over videos)", columns, lines)
+
+
+def by_category(result: Mapping[str, Any]) -> list[Table]:
+    """The numbers of the broad categories, then of every subcategory; plausibility first."""
+    groups = result["metrics"]
+    broad = [name for name in groups if not is_subcategory(name)]
+    subcategories = [name for name in groups if is_subcategory(name)]
+    categories = (result.get("plausibility") or {}).get("categories", {})
+    overall = {"all": (result.get("plausibility") or {}).get("generated")}
+    named = {**categories, **{name: judged for name, judged in overall.items() if judged}}
+    return [
+        _by_group(title, names, groups, named)
+        for title, names in (("by broad category", broad), ("by subcategory", subcategories))
+        if names
+    ]
+
+
+def _by_group(
+    title: str, names: Sequence[str], groups: Mapping[str, Any], judged: Mapping[str, Any]
+) -> Table:
+    right = [
+        question for question in QUESTIONS if any(question in each["shares"] for each in judged.values())
+    ]
+    metrics = list(dict.fromkeys(metric for name in names for metric in groups[name]["generated"]))
+    rows = []
+    for name in names:
+        shares = judged[name]["shares"] if name in judged else {}
+        values = groups[name]["generated"]
+        rows.append(
+            (
+                name,
+                str(groups[name]["pairs"]),
+                *(_share(shares.get(question)) for question in right),
+                *(_value(values.get(metric)) for metric in metrics),
+                _value(groups[name]["real"]["diversity"]),
+            )
+        )
+    columns = ["category", "n", *(WORDS[f"{RIGHT}{question}"] for question in right)]
+    columns += [*(WORDS.get(metric, metric.replace("_", " ")) for metric in metrics), "real Diversity"]
+    notes = ["shares: 95 % interval over the clips; ± : 95 % interval over the repeats"]
+    if any(is_subcategory(name) for name in names):
+        notes.append("of so few motions FID is far too large: compare it only within a line, between runs")
+    return Table(title, columns, rows, notes)
+
+
+def _share(share: Mapping[str, Any] | None) -> str:
+    if share is None:
+        return _EMPTY
+    return f"{100 * share['share']:.1f} ({100 * share['low']:.0f} to {100 * share['high']:.0f})"
+
+
+def _value(summary: Mapping[str, Any] | None) -> str:
+    if summary is None:
+        return _EMPTY
+    half = "" if summary["ci95"] is None else f" ± {summary['ci95']:.3f}"
+    return f"{summary['mean']:.3f}{half}"
+
+
+def _signed(metric: str, value: float) -> str:
+    text = number(metric, value)
+    return text if text.startswith("-") else f"+{text}"

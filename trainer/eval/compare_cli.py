@@ -1,0 +1,35 @@
+"""The commands that look at results that are there already."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainer.eval.compare import by_category, compared, read_result
+from trainer.eval.formats import write_table
+from trainer.eval.show_cli import say, show_study, show_table
+
+
+def compare_command(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Runs, or result files, of the same data.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for compare.md, .tex, .csv and .json; otherwise only shown.")
+    ] = None,
+) -> None:
+    """Several measured runs on the same clips. E.g. hero-eval compare runs/full runs/no-die"""
+    table, differences = compared(runs)
+    show_study(table)
+    show_table(differences)
+    if out is not None:
+        for path in write_table(table, out, "compare"):
+            say(f"written: {path}")
+
+
+def by_category_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A measured run, or a result file.")],
+) -> None:
+    """Broad categories and every subcategory of a measured run. E.g. hero-eval by-category demo/run"""
+    for table in by_category(read_result(run)):
+        show_table(table)

@@ -1,0 +1,174 @@
+"""What is left to do of a study, as jobs."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
+from itertools import product, zip_longest
+from pathlib import Path
+from typing import Any, get_args
+
+from hero_core.minivimo.questions import is_judged
+from hero_core.progress import Progress, silent
+from hero_core.runs import EVALUATOR
+from trainer.config import LENGTH
+from trainer.eval.stopwatch import timed
+from trainer.eval.study import Study, Training
+from trainer.eval.trivial import TrivialName
+from trainer.folder import PartFolder
+from trainer.jobs import Job
+from trainer.loop import StoppedError
+from trainer.runs import (
+    Request,
+    check,
+    encode_motions,
+    needed_parts,
+    needs_codes,
+    part_class,
+    take_part,
+    train_part,
+)
+
+
+def check_study(study: Study) -> None:
+    """Refuse what cannot be trained, before anything is.
+
+    Raises:
+        HeroError: see :func:`trainer.runs.check`.
+    """
+    check(EVALUATOR, study.evaluator_request, [])
+    for training in study.trainings[: len(study.entries)]:  # those of other seeds are the same
+        names = training.entry.config.names
+        for index, name in enumerate(names[1:], start=1):
+            check(name, training.request, names[:index])
+
+
+def jobs_of(study: Study) -> list[Job]:
+    """What is left, in an order in which it can be done.
+
+    Of the trainings of a seed all first parts come first, then all second ones, and so on: so several processes have
+    work to the end.
+    """
+    first = list(_shared(study))
+    sources = _sources(study.trainings)
+    parts = {training.name: list(_parts(study, training, sources)) for training in study.trainings}
+    changing = {job.name for jobs in (first, *parts.values()) for job in jobs}
+    rows = [[*parts[each.name], *_measurements(study, each, changing)] for each in study.trainings]
+    jobs = first
+    for start in range(0, len(rows), len(study.entries)):
+        of_seed = rows[start : start + len(study.entries)]
+        jobs += [job for level in zip_longest(*of_seed) for job in level if job is not None]
+    names = {job.name for job in jobs}
+    return [Job(job.name, job.work, job.needs & names) for job in jobs]
+
+
+def _shared(study: Study) -> Iterator[Job]:
+    """The evaluator, and the answers without a model."""
+    request = study.evaluator_request
+    trained = is_trained(EVALUATOR, request)
+    if not trained:
+        yield _job(study, _named(EVALUATOR), partial(train_part, EVALUATOR, request), ())
+    for split, name in product(study.splits, trivial_names(study)):
+        measurement = study.trivial_measurement(name, split)
+        if not (trained and measurement.done()):
+            yield _job(study, f"{name} on {split}", measurement, [_named(EVALUATOR)])
+
+
+def _measurements(study: Study, training: Training, changing: Set[str]) -> Iterator[Job]:
+    """What is to be measured of a training, where that is not done or rests on what is ``changing``."""
+    needs = [_named(EVALUATOR), *(_named(name, training) for name in training.entry.config.names)]
+    for split in study.splits:
+        measurement = study.measurement(training, split)
+        if changing & set(needs) or not measurement.done():
+            yield _job(study, f"{training.name} on {split}", measurement, needs)
+
+
+def trivial_names(study: Study) -> Sequence[TrivialName]:
+    """The answers without a model that this data allows: a classifier needs to know the right ones."""
+    of = {row.pair.split for row in study.data.rows if is_judged(row.pair.truth)}
+    known = {"train", "val"} <= of
+    return [name for name in get_args(TrivialName) if known or name != "classifier"]
+
+
+def is_trained(name: str, request: Request) -> bool:
+    """Whether a part is finished, of these settings and data; where it is of others, training says in what."""
+    folder = PartFolder(request.out, name)
+    description = folder.description()
+    if not folder.finished or "identity" not in description:
+        return folder.finished
+    identity, training = description["identity"], request.config.section(name).training
+    wanted = (
+        request.config.fingerprint(name),
+        request.data.digest,
+        training.total_steps(description["steps_per_epoch"]),
+    )
+    return (identity["settings"], identity["data"], description["steps"]) == wanted
+
+
+def _parts(study: Study, training: Training, sources: Mapping[tuple[str, str], Training]) -> Iterator[Job]:
+    """The parts of one training that are left, the shared evaluator first."""
+    request, names = training.request, training.entry.config.names
+    if not PartFolder(request.out, EVALUATOR).finished:
+        work = partial(take_evaluator, request, study.evaluator_request.out)
+        yield _job(study, _named(EVALUATOR, training), work, [_named(EVALUATOR)])
+    for name in names[1:]:
+        if is_trained(name, request):
+            continue
+        source = sources[training.name, name]
+        needs = [_named(each, training) for each in needed_parts(name, request)]
+        other = None if source is training else source.request.out
+        if other is not None:
+            needs.append(_named(name, source))
+        yield _job(study, _named(name, training), partial(obtain_part, name, request, other), needs)
+
+
+def take_evaluator(request: Request, evaluator: Path, report: Progress = silent) -> None:
+    """Copy the evaluator of all into a run, so that the run is whole."""
+    take_part(EVALUATOR, request, evaluator, only_same=False)
+
+
+def obtain_part(name: str, request: Request, other: Path | None, report: Progress = silent) -> None:
+    """Take a part from another run, if training it here would give the same; else train it.
+
+    Its codes of the motions are made at once, by one process, where later parts are trained on them.
+    """
+    if other is None or not take_part(name, request, other, only_same=True):
+        try:
+            train_part(name, request, report)
+        except StoppedError:
+            PartFolder(request.out, name).note_stop()
+            raise
+    for later in request.config.names:
+        if part_class(request.config, later).encoded_by == name and needs_codes(later, request):
+            encode_motions(later, request, report)
+            break
+
+
+def _sources(trainings: Sequence[Training]) -> dict[tuple[str, str], Training]:
+    """By name of a training and of its part: the first training whose part will be the same, by its settings."""
+    first: dict[tuple[Any, ...], Training] = {}
+    return {
+        (training.name, name): first.setdefault(_becomes(name, training.request), training)
+        for training in trainings
+        for name in training.entry.config.names
+    }
+
+
+def _becomes(name: str, request: Request) -> tuple[Any, ...]:
+    """What decides a part: its class, settings, seed and length, and the same of the parts that it needs."""
+    config = request.config
+    training = config.section(name).training
+    needed = [_becomes(each, request) for each in needed_parts(name, request) if each != EVALUATOR]
+    length = [getattr(training, setting) for setting in LENGTH]
+    return part_class(config, name), config.fingerprint(name), *length, *needed
+
+
+def _named(part: str, training: Training | None = None) -> str:
+    return part if training is None else f"{training.name} {part}"
+
+
+def _job(study: Study, name: str, work: Callable[[Progress], Any], needs: Sequence[str]) -> Job:
+    return Job(name, partial(_timed, study.seconds, name, work), frozenset(needs))
+
+
+def _timed(folder: Path, name: str, work: Callable[[Progress], Any], report: Progress) -> None:
+    with timed(folder, name, report) as listener:
+        work(listener)

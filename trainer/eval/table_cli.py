@@ -1,0 +1,262 @@
+"""The commands that train what is missing of a table of the paper, measure it, and print it."""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from hero_core.cli import error_console, progress
+from hero_core.device import DeviceName, choose_device
+from hero_core.lock import LOCK_FILE, only_writer
+from hero_core.progress import Progress, duration
+from hero_core.training_set import TrainingSet
+from trainer.config import DEFAULT_GENERATOR, load_train_config
+from trainer.eval.entries import (
+    Entry,
+    ablation_entries,
+    evaluation_settings,
+    generator_entries,
+    generators_with,
+    training_settings,
+)
+from trainer.eval.formats import write_table
+from trainer.eval.protocol import ProtocolName
+from trainer.eval.show_cli import say, show_study, show_table
+from trainer.eval.stopwatch import seconds_of_jobs
+from trainer.eval.study import Study
+from trainer.eval.study_jobs import check_study, jobs_of
+from trainer.eval.study_table import study_table
+from trainer.eval.tables import Table
+from trainer.eval.unseen import require_unseen
+from trainer.jobs import do_jobs
+from trainer.loop import StoppedError
+
+EXIT_STOPPED = 130
+MOST_PROCESSES = 4
+
+MotionsPerVideo = Literal["1", "all"]
+
+DataArgument = Annotated[Path, typer.Argument(help="Training set that hero-pipeline build-pairs made.")]
+OutOption = Annotated[
+    Path,
+    typer.Option(
+        "--out", help="Folder of the runs, results and tables; what is there already is not done again."
+    ),
+]
+GeneratorsOption = Annotated[
+    str | None,
+    typer.Option(help="Which, separated by commas, e.g. hero,momask; otherwise all that have the preset."),
+]
+SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings of each, with the seeds 0, 1, ...")]
+PresetOption = Annotated[str, typer.Option(help="Settings to train with: paper, or demo for small models.")]
+ProtocolOption = Annotated[
+    ProtocolName | None,
+    typer.Option(help="How to measure; otherwise quick for the demo preset, paper for others."),
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="One setting of training, for all (feat_bias=5) or for one generator (hero:masked.training.steps=500), or "
+        "of measuring (evaluation.repeats=5); repeatable.",
+    ),
+]
+MotionsOption = Annotated[
+    MotionsPerVideo,
+    typer.Option(
+        "--motions-per-video",
+        help="Learn from all motions that fit a video, or from its first one alone.",
+    ),
+]
+ProcessesOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"Trainings and measurements at a time; otherwise one on a GPU, and one on each core, at most "
+        f"{MOST_PROCESSES}, on the CPU.",
+    ),
+]
+DeviceOption = Annotated[DeviceName, typer.Option(help="Where to compute.")]
+
+
+def table1_command(
+    data: DataArgument,
+    out: OutOption,
+    generators: GeneratorsOption = None,
+    seeds: SeedsOption = 3,
+    preset: PresetOption = "paper",
+    protocol: ProtocolOption = None,
+    settings: SetOption = None,
+    motions_per_video: MotionsOption = "all",
+    processes: ProcessesOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Table 1: train and measure all generators. E.g. hero-eval table1 demo/data --out tables --preset demo"""
+    lines = _all_settings(settings, motions_per_video)
+    entries = _generator_entries(generators, preset, lines)
+    study = _study(data, out, entries, seeds, preset, protocol, lines, device)
+    _do(study, "table1", processes)
+
+
+def table2_command(
+    data: DataArgument,
+    out: OutOption,
+    generator: Annotated[str, typer.Option(help="Whose ablations.")] = DEFAULT_GENERATOR,
+    seeds: SeedsOption = 3,
+    preset: PresetOption = "paper",
+    protocol: ProtocolOption = None,
+    settings: SetOption = None,
+    motions_per_video: MotionsOption = "all",
+    processes: ProcessesOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Table 2: without IIE, DIE, or both. E.g. hero-eval table2 demo/data --out tables --preset demo"""
+    lines = _all_settings(settings, motions_per_video)
+    entries = ablation_entries(generator, preset, training_settings(lines))
+    study = _study(data, out, entries, seeds, preset, protocol, lines, device)
+    _do(study, "table2", processes)
+
+
+def unseen_command(
+    data: DataArgument,
+    out: OutOption,
+    generators: GeneratorsOption = DEFAULT_GENERATOR,
+    seeds: SeedsOption = 3,
+    preset: PresetOption = "paper",
+    protocol: ProtocolOption = None,
+    settings: SetOption = None,
+    motions_per_video: MotionsOption = "all",
+    processes: ProcessesOption = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Subcategories that training never saw. E.g. hero-eval unseen demo/unseen --out unseen --preset demo"""
+    for line in require_unseen(TrainingSet(data)):
+        say(line)
+    lines = _all_settings(settings, motions_per_video)
+    entries = _generator_entries(generators, preset, lines)
+    study = _study(data, out, entries, seeds, preset, protocol, lines, device, splits=("test", "val"))
+    _do(study, "unseen", processes)
+
+
+def _all_settings(settings: Sequence[str] | None, motions_per_video: MotionsPerVideo) -> list[str]:
+    """The settings, with what an option of its own says of training."""
+    return [*(settings or []), *([] if motions_per_video == "all" else ["motions_per_video=first"])]
+
+
+def _generator_entries(generators: str | None, preset: str, lines: Sequence[str]) -> list[Entry]:
+    names = (
+        generators_with(preset) if generators is None else [name.strip() for name in generators.split(",")]
+    )
+    return generator_entries(names, preset, training_settings(lines))
+
+
+def _study(
+    data: Path,
+    out: Path,
+    entries: Sequence[Entry],
+    seeds: int,
+    preset: str,
+    protocol: ProtocolName | None,
+    lines: Sequence[str],
+    device: DeviceName,
+    splits: Sequence[Literal["test", "val"]] = ("test",),
+) -> Study:
+    of_all = [line for line in training_settings(lines) if line.startswith("evaluator.")]
+    evaluator = load_train_config(DEFAULT_GENERATOR, preset, None, of_all)
+    chosen: ProtocolName = protocol or ("quick" if preset == "demo" else "paper")
+    measuring = evaluation_settings(lines)
+    computing = choose_device(device)
+    return Study(TrainingSet(data), out, entries, seeds, evaluator, chosen, measuring, computing, splits)
+
+
+def _do(study: Study, name: str, processes: int | None) -> None:
+    """Do what is left of a study, then print and write its tables."""
+    began = time.monotonic()
+    with only_writer(study.out, study.out / LOCK_FILE) as remark:
+        if remark:
+            say(f"note: {remark}")
+        check_study(study)
+        jobs = jobs_of(study)
+        most = processes or (1 if study.device.type == "cuda" else min(_cores(), MOST_PROCESSES))
+        say(f"{name}: {len(study.trainings)} trainings; {len(jobs)} steps left, {most} at a time")
+        try:
+            with progress(name) as report:
+                together = Together(len(jobs), report)
+                listeners = {job.name: together.listener(job.name) for job in jobs}
+                do_jobs(jobs, listeners, most, together.ended)
+        except StoppedError as error:
+            error_console.print(
+                f"{error}; the same command goes on", highlight=False, markup=False, soft_wrap=True
+            )
+            raise typer.Exit(EXIT_STOPPED) from None
+        for split in study.splits:
+            table = study_table(study, split)
+            show_study(table)
+            for path in write_table(table, study.out, name if split == "test" else f"{name}.{split}"):
+                say(f"written: {path}")
+        show_table(time_table(study))
+        say(f"this call took {duration(time.monotonic() - began)}")
+
+
+class Together:
+    """What goes on at a time, as one: the jobs that are done, and how far those are that have begun."""
+
+    def __init__(self, total: int, report: Progress) -> None:
+        self._total, self._report = total, report
+        self._running: dict[str, str] = {}
+        self._done = 0
+        report(0, total)
+
+    def listener(self, job: str) -> Progress:
+        """For one job."""
+
+        def listen(done: int, total: int, note: str = "") -> None:
+            self._running[job] = f"{job} ({done}/{total})"
+            self._say()
+
+        return listen
+
+    def ended(self, job: str) -> None:
+        """One job is done."""
+        self._running.pop(job, None)
+        self._done += 1
+        self._say()
+
+    def _say(self) -> None:
+        self._report(self._done, self._total, "; ".join(self._running.values()))
+
+
+def time_table(study: Study) -> Table:
+    """Where the time of a study went, over all calls."""
+    seconds = seconds_of_jobs(study.seconds)
+    measuring = {job for job in seconds if job.endswith(tuple(f" on {split}" for split in study.splits))}
+    rows = []
+    for entry in study.entries:
+        names = [training.name for training in study.trainings if training.entry is entry]
+        of_entry = {job: took for job, took in seconds.items() if job.split(" ")[0] in names}
+        trained = sum(took for job, took in of_entry.items() if job not in measuring)
+        rows.append((entry.label, f"{trained:.0f}", f"{sum(of_entry.values()) - trained:.0f}"))
+    shared = {
+        job: took
+        for job, took in seconds.items()
+        if " " not in job or job.split(" ")[0] in ("nearest", "classifier")
+    }
+    trained = sum(took for job, took in shared.items() if job not in measuring)
+    rows.append(
+        ("evaluator, and answers without a model", f"{trained:.0f}", f"{sum(shared.values()) - trained:.0f}")
+    )
+    total = sum(float(row[1]) + float(row[2]) for row in rows)
+    notes = [
+        f"{duration(total)} in all, of all processes together and over all calls; what several models share counts for "
+        "the first; of what was killed the last seconds are missing"
+    ]
+    return Table("seconds", ("", "training", "measuring"), rows, notes)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # what this process may use; not on every system
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
