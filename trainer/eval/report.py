@@ -37,8 +37,8 @@ def require_same_features(run: LoadedRun, data: TrainingSet) -> None:
     Raises:
         FingerprintError: they were made in another way; says in what they differ.
     """
-    for name, part in run.generator.parts.items():
-        origin = run.origins[name]
+    for name, origin in run.origins.items():
+        part = run.generator.parts[name]
         recorded = _trained_on(origin).get("features")
         if part.trained_on != "pairs" or recorded is None or data.identity is None:
             continue

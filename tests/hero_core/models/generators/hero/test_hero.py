@@ -6,7 +6,14 @@ import torch
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
-from hero_core.models.base import Generator, TrainingFacts, VideoFeatures, generator_class, part_names
+from hero_core.models.base import (
+    Generator,
+    TrainingFacts,
+    VideoFeatures,
+    generator_class,
+    optional_parts,
+    part_names,
+)
 from hero_core.models.generators.hero.hero import Hero
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
@@ -117,7 +124,8 @@ def test_reconstruction_is_the_tokenizers() -> None:
 
 def test_it_is_known_by_its_name() -> None:
     assert generator_class("hero") is Hero
-    assert list(Hero.parts) == ["rvq", "masked", "residual"]
+    assert list(Hero.parts) == ["rvq", "masked", "residual", "length"]
+    assert optional_parts(Hero) == {"length"}
     assert set(part_names()) >= set(Hero.parts)
     with pytest.raises(ConfigError, match="no generator is called 'hera'; there are .*hero"):
         generator_class("hera")
