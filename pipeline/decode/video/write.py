@@ -24,10 +24,12 @@ def write_mp4(
     fps: Fraction | float,
     crf: int = 20,
     effort: Effort = "veryfast",
+    keyframe_every: int | None = None,
 ) -> None:
     """Write uint8 RGB frames ``(h, w, 3)``, all of one size, as H.264 yuv420p (MPEG-4 where x264 is absent).
 
-    With less ``effort`` the same quality ``crf`` takes less time and larger files.
+    With less ``effort`` the same quality ``crf`` takes less time and larger files. Players seek the quicker the more
+    often there is a key frame; by default x264 decides.
 
     The same frames give the same bytes (with the same PyAV). An odd height or width is filled up by repeating the
     last row or column, since yuv420p needs even ones. The file appears complete or not at all.
@@ -39,7 +41,7 @@ def write_mp4(
         raise InputError(f"{path}: cannot write a video at {fps} frames per second")
     rate = Fraction(fps).limit_denominator(1001)
     with atomic_path(path) as temporary:
-        _encode(temporary, _of_one_shape(path, frames), rate, crf, effort)
+        _encode(temporary, _of_one_shape(path, frames), rate, crf, effort, keyframe_every)
 
 
 def _of_one_shape(path: Path, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.uint8]]:
@@ -55,11 +57,17 @@ def _of_one_shape(path: Path, frames: Iterable[NDArray[np.uint8]]) -> Iterator[N
 
 
 def _encode(
-    path: Path, frames: Iterator[NDArray[np.uint8]], rate: Fraction, crf: int, effort: Effort
+    path: Path,
+    frames: Iterator[NDArray[np.uint8]],
+    rate: Fraction,
+    crf: int,
+    effort: Effort,
+    keyframe_every: int | None,
 ) -> None:
     """One thread, no macroblock tree and no time of writing in the file: the same frames give the same bytes."""
     x264 = "libx264" in av.codecs_available
     options = {"crf": str(crf), "preset": effort, "x264-params": "mbtree=0"} if x264 else {"qscale": "3"}
+    options |= {} if keyframe_every is None else {"g": str(keyframe_every)}
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264" if x264 else "mpeg4", rate=rate, options=options)
         stream.codec_context.thread_count = 1

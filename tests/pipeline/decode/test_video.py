@@ -457,3 +457,11 @@ def test_rotation_is_applied_where_it_is_wanted(
     assert shown.shape == (WIDTH, HEIGHT, 3)
     assert shown[corner].min() > 200
     assert decode_rule(True) != decode_rule(False)
+
+
+@pytest.mark.parametrize(("every", "count"), [(None, 1), (10, 4), (1, 40)])
+def test_key_frames_come_as_often_as_asked(tmp_path, every, count):
+    write_mp4(tmp_path / "a.mp4", grey_frames(40), 20, keyframe_every=every)
+    data = (tmp_path / "a.mp4").read_bytes()
+    place = data.find(b"stss") + 8  # the box that lists them
+    assert int.from_bytes(data[place : place + 4], "big") == count

@@ -166,3 +166,17 @@ def test_data_of_other_features_is_refused(hero_eval, make_set, entries, identit
     code, _, problem = hero_eval("metrics", run, "--data", other.folder, *SHORT)
     assert code == 2
     assert "resize: any != another" in problem
+
+
+def test_writes_a_gallery(hero_eval, run, data, tmp_path):
+    out = tmp_path / "gallery.html"
+    arguments = ("gallery", run, "--data", data.folder, "--count", 3, "--device", "cpu", "--set", "steps=2")
+    code, shown, _ = hero_eval(*arguments, "--beside", run, "--out", out)
+    assert code == 0
+    assert shown.splitlines()[-1] == f"open in a browser: {out}"
+    page = out.read_text(encoding="utf-8")
+    assert (
+        page.count('"kind":"generated"') == page.count('"kind":"truth"') == page.count('"kind":"other"') == 3
+    )
+    code, _, _ = hero_eval(*arguments, "--beside", run, "--out", tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page

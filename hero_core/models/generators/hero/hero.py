@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Reactions, VideoFeatures, register
+from hero_core.models.explanation import Explanation
 from hero_core.models.generators.hero.length import LengthHead
 from hero_core.models.generators.hero.masked import MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualTransformer
@@ -113,6 +114,13 @@ class Hero(nn.Module):
                 bound = self.sampling, torch.get_float32_matmul_precision(), weights
                 motion = recordings(self._react, inputs, bound)
         return Reactions(motion[:, : max(frames)], torch.tensor(frames))
+
+    @torch.no_grad()
+    def explain(self, condition: VideoFeatures, motion: Tensor, lengths: Tensor) -> Explanation:
+        """What the masked transformer looks at, shown the tokens of finished reactions ``(b, n, 263)``."""
+        tokens = self.tokenizer.encode(motion, lengths)  # (b, m, q)
+        found = self.masked.explain(tokens[..., 0], lengths // self.tokenizer.unit_length, condition)
+        return found._replace(tokens=tokens)
 
     @torch.no_grad()
     def edit(
