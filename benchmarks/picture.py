@@ -37,7 +37,7 @@ def main() -> None:
         for plan in (sample_clip(SEED, index) for index in range(CLIPS)):
             if plan.interaction.name not in SHOWN:
                 continue
-            reaction = reactor.react(Path(folder) / video_path(plan), plan.motion_length)
+            (reaction,) = reactor(Path(folder) / video_path(plan), length_frames=plan.motion_length)
             taken = np.linspace(0, len(reaction.clip.frames) - 1, COLUMNS).round().astype(int)
             sheets.append(
                 contact_sheet(

@@ -82,8 +82,8 @@ def test_trained_resumed_measured_and_reacting(kind: str, tmp_path: Path) -> Non
     short = sets("multimodality_", clips=2, generations=2)
     assert kind.upper() in invoke(eval_app, "metrics", run, "--data", data, "--repeats", 1, *short)
     write_mp4(clip, [np.full((64, 64, 3), level, np.uint8) for level in range(40)], 20)
-    invoke(react_app, clip, "--run", run, "--out", tmp_path / "out", "--length", 24)
-    with np.load(tmp_path / "out" / "clip.npz", allow_pickle=False) as arrays:
+    invoke(react_app, clip, "--run", run, "--out", tmp_path / "out", "--frames", 24)
+    with np.load(tmp_path / "out" / "clip-0.npz", allow_pickle=False) as arrays:
         assert arrays["vectors"].shape == (24, MOTION_DIM)
         assert np.isfinite(arrays["vectors"]).all()
 

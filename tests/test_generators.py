@@ -83,7 +83,7 @@ def test_trained_resumed_measured_and_reacting(kind: str, tmp_path: Path) -> Non
 
     clip, out = tmp_path / "clip.mp4", tmp_path / "out"
     write_mp4(clip, [np.full((64, 64, 3), level, np.uint8) for level in range(40)], 20)
-    invoke(react_app, clip, "--run", whole, "--out", out, "--length", 24)
+    invoke(react_app, clip, "--run", whole, "--out", out, "--frames", 24)
     assert vectors(out).shape == (24, MOTION_DIM)
     if cls.chooses_length:
         invoke(react_app, clip, "--run", whole, "--out", out, "--length", "auto")
@@ -91,6 +91,6 @@ def test_trained_resumed_measured_and_reacting(kind: str, tmp_path: Path) -> Non
 
 
 def vectors(out: Path) -> np.ndarray:
-    with np.load(out / "clip.npz", allow_pickle=False) as arrays:
+    with np.load(out / "clip-0.npz", allow_pickle=False) as arrays:
         motion: np.ndarray = arrays["vectors"]
     return motion

@@ -1,7 +1,9 @@
-"""Reactions to videos, from a notebook: ``react`` for one video, a ``Reactor`` for many."""
+"""Reactions to videos, from a notebook: a ``Reactor`` loads a run once and reacts to many clips."""
 
-from pipeline.react.film import ReactionFiles, write_reaction
+from pipeline.react.editing import Edit
+from pipeline.react.files import ReactionFiles, write_reactions
 from pipeline.react.reaction import Reaction
-from pipeline.react.reactor import Reactor, react
+from pipeline.react.reactor import Reactor
+from pipeline.react.samples import ReactionSamples
 
-__all__ = ["Reaction", "ReactionFiles", "Reactor", "react", "write_reaction"]
+__all__ = ["Edit", "Reaction", "ReactionFiles", "ReactionSamples", "Reactor", "write_reactions"]

@@ -1,16 +1,21 @@
 """The ``hero-react`` command."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
-from hero_core.cli import VersionOption, console, run
+from hero_core.cli import EXIT_QUARANTINED, VersionOption, console, error_console, progress, run
 from hero_core.device import DeviceName, choose_device
-from hero_core.errors import ConfigError
+from hero_core.errors import ConfigError, HeroError
+from hero_core.exports import Format
 from hero_core.motion.format import FPS
-from pipeline.react.exports import further_formats, write_exports
-from pipeline.react.reactor import Length, react
+from pipeline.react.clips import videos_of
+from pipeline.react.editing import Edit
+from pipeline.react.files import ReactionFiles, write_reactions
+from pipeline.react.reactor import Length, Reactor
+
+ALWAYS = ("npz", "bvh", "html")
 
 app = typer.Typer(pretty_exceptions_enable=False)
 
@@ -20,17 +25,45 @@ def main() -> None:
     run(app)
 
 
-@app.command()
+@app.command(
+    epilog="E.g. hero-react my_clip.mp4 --run demo/run --samples 4, or hero-react clips/ --run demo/run --out reactions"
+)
 def react_command(
-    video: Annotated[Path, typer.Argument(help="What to react to.")],
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="VIDEO...", help="What to react to: videos, folders, patterns.")
+    ],
     run_folder: Annotated[Path, typer.Option("--run", help="Run folder of hero-train.")],
-    out: Annotated[Path, typer.Option(help="Folder for the .npz, .bvh, .mp4 and .html.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for {video}-{seed}.npz, .bvh, .mp4 and .html.")] = Path(),
+    samples: Annotated[int, typer.Option(min=1, help="Reactions to each video, on one page.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first one; another seed, another reaction.")] = 0,
     length: Annotated[
         str | None,
-        typer.Option(help="Frames at 20 fps, 4 to 200; auto: the generator decides. Default 88, or auto."),
+        typer.Option(
+            metavar="video|auto|SECONDS",
+            help="video: as long as it is; auto: the generator decides. Default video, or auto where it stops itself.",
+        ),
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Length in seconds instead of frames.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another reaction.")] = 0,
+    frames: Annotated[
+        int | None, typer.Option(help="The length in frames at 20 fps instead, 4 to 200.")
+    ] = None,
+    clean_feet: Annotated[bool, typer.Option("--clean-feet", help="Hold feet where they stand.")] = False,
+    edit: Annotated[
+        Path | None,
+        typer.Option(help="Make parts of this motion anew (.npy of vectors, or a reaction's .npz)."),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FROM:TO", help="Frames of it to keep bit by bit, e.g. 0:40; repeatable."),
+    ] = None,
+    film: Annotated[
+        bool, typer.Option("--film/--no-film", help="Draw the film, which takes longest.")
+    ] = True,
+    formats: Annotated[
+        str, typer.Option("--format", help="Further files: any of glb,vrma,smpl,csv (docs/exports.md).")
+    ] = "",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Also files that are of other videos.")
+    ] = False,
     weights: Annotated[
         Path | None, typer.Option(help="TC-CLIP weights, if the run was trained on its features.")
     ] = None,
@@ -38,53 +71,89 @@ def react_command(
         list[str] | None,
         typer.Option("--set", help="One sampling setting, e.g. --set guidance_scale=2; repeatable."),
     ] = None,
-    formats: Annotated[
-        str, typer.Option("--format", help="Further files: any of glb,vrma,smpl,csv (docs/exports.md).")
-    ] = "",
     device: Annotated[
         DeviceName, typer.Option(help="auto: where the run's training features were made, if possible.")
     ] = "auto",
     version: VersionOption = False,
 ) -> None:
-    """Generate a human reaction to a video: HumanML3D motion, BVH, a film of both side by side, and a page."""
-    further = further_formats(formats)
-    files = react(
-        video,
-        run_folder,
-        out,
-        length_frames=_length_frames(length, seconds),
-        seed=seed,
-        weights=weights,
-        device=None if device == "auto" else choose_device(device),
-        sampling=settings or (),
-        report=_say,
-    )
-    for path in (files.npz, files.bvh, files.mp4):
-        console.print(f"written: {path}", highlight=False, markup=False, soft_wrap=True)
-    for exported in write_exports(files.reaction, out, further):
-        console.print(str(exported), highlight=False, markup=False, soft_wrap=True)
-    console.print(files.reaction.statement, style="bold", highlight=False, markup=False)
-    for warning in files.reaction.warnings:
-        console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
-    console.print(f"open in a browser: {files.page}", highlight=False, markup=False, soft_wrap=True)
+    """Generate human reactions to videos: HumanML3D motion, BVH, a film of both side by side, and a page.
+
+    A video that fails is told and does not stop the others; the exit status is then 3.
+    """
+    wanted, further = _length(length, frames), further_formats(formats)
+    if keep and edit is None:
+        raise ConfigError("--keep says what to keep of a motion; name it with --edit MOTION")
+    change = None if edit is None else Edit.of(edit, keep or [])
+    videos = videos_of(inputs)
+    with progress("react") as report:
+        report(0, len(videos), "loading the run and its encoder")
+        chosen = None if device == "auto" else choose_device(device)
+        reactor = Reactor(run_folder, weights, chosen, settings or ())
+        failures: list[HeroError] = []
+        done: list[ReactionFiles] = []
+        statements: dict[str, None] = {}
+        for number, video in enumerate(videos):
+            report(number, len(videos), f"{video.name}, {len(failures)} failed")
+            try:
+                reactions = reactor(video, samples, wanted, seed, clean_feet, change)
+                done.append(write_reactions(reactions, out, further, film, overwrite))
+                statements |= dict.fromkeys((reactions[0].statement, *_warnings(reactions[0].warnings)))
+            except HeroError as error:
+                if len(videos) == 1:
+                    raise
+                failures.append(error)
+        report(len(videos), len(videos), f"{len(failures)} failed")
+    _say(done, list(statements), failures)
+    if failures:
+        raise typer.Exit(EXIT_QUARANTINED)
 
 
-def _say(done: int, total: int, note: str = "") -> None:
-    if note:
-        console.print(f"{note} ...", highlight=False, markup=False)
+def _say(done: list[ReactionFiles], statements: list[str], failures: list[HeroError]) -> None:
+    for files in done:
+        exported = {each.path: str(each) for each in files.exports}
+        for path in files.paths[:-1]:
+            console.print(
+                exported.get(path, f"written: {path}"), highlight=False, markup=False, soft_wrap=True
+            )
+    for statement in statements:
+        console.print(statement, style="bold", highlight=False, markup=False, soft_wrap=True)
+    for error in failures:
+        error_console.print(f"failed: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+    for files in done:
+        console.print(f"open in a browser: {files.page}", highlight=False, markup=False, soft_wrap=True)
 
 
-def _length_frames(length: str | None, seconds: float | None) -> Length:
-    if seconds is not None:
+def _warnings(warnings: tuple[str, ...]) -> list[str]:
+    return [f"warning: {warning}" for warning in warnings]
+
+
+def further_formats(names: str) -> tuple[Format, ...]:
+    """The formats in a list such as ``glb,vrma,smpl,csv``, without those that are written anyway.
+
+    Raises:
+        ConfigError: an unknown one.
+    """
+    known: tuple[Format, ...] = get_args(Format)
+    asked = dict.fromkeys(name.strip() for name in names.lower().split(",") if name.strip())
+    for name in asked:
+        if name not in (*known, *ALWAYS):
+            choices = ", ".join(dict.fromkeys((*ALWAYS, *known)))
+            raise ConfigError(f"--format {name}: no such format; there are {choices}")
+    return tuple(name for name in known if name in asked and name not in ALWAYS)
+
+
+def _length(length: str | None, frames: int | None) -> Length:
+    if frames is not None:
         if length is not None:
-            raise ConfigError("--length and --seconds both set the length; give one of them")
-        if not 0 < seconds < 1e6:
-            raise ConfigError(f"--seconds {seconds}: a reaction lasts 0.2 to 10 seconds")
-        return int(seconds * FPS + 1e-6)
-    if length is None:
-        return None
-    if length == "auto":
-        return "auto"
-    if not length.isdecimal():
-        raise ConfigError(f"--length {length}: neither a number of frames nor auto")
-    return int(length)
+            raise ConfigError("--length and --frames both set the length; give one of them")
+        return frames
+    match length:
+        case None | "video" | "auto":
+            return length
+    try:
+        seconds = float(length)
+    except ValueError:
+        raise ConfigError(f"--length {length}: video, auto, or a number of seconds") from None
+    if not 0 < seconds < 1e6:
+        raise ConfigError(f"--length {length}: a reaction lasts 0.2 to 10 seconds")
+    return int(seconds * FPS + 1e-6)

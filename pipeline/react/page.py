@@ -1,6 +1,6 @@
 """A reaction as a page: the video beside the moving figure, what the model looked at, and the files to take away."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -34,53 +34,72 @@ class VideoLimits:
     file_bytes: int = 8_000_000
 
 
-def reaction_document(reaction: Reaction, files: list[Path], limits: VideoLimits | None = None) -> Document:
-    """The page of one reaction, with its files and a GLB to take away.
+def reaction_document(
+    reactions: Sequence[Reaction],
+    files: Mapping[str, Sequence[Path]] | None = None,
+    limits: VideoLimits | None = None,
+) -> Document:
+    """The page of one video's reactions, in step, each with its files and a GLB to take away.
+
+    Args:
+        reactions: to one video, one or more.
+        files: of each, by its name; without them, the page makes a ``.npz`` and a ``.bvh`` itself.
+        limits: of the video in it.
 
     Raises:
         DecodeError: the video cannot be read.
     """
-    provenance, limits = reaction.provenance, limits or VideoLimits()
-    video = browser_video(reaction.video, reaction.clip, limits)
+    first, limits = reactions[0], limits or VideoLimits()
+    provenance, clip = first.provenance, first.clip
+    video = browser_video(first.video, clip, limits)
     name = str(provenance["generator"]).upper()
-    motion = ShownMotion.of_vectors(
-        name,
-        reaction.vectors,
-        explained=reaction.explained,
-        files=[*(File(path.name, path.read_bytes()) for path in files), _glb(reaction)],
-    )
-    seconds = len(reaction.joints) / FPS
-    clip = reaction.clip
+    motions = [
+        ShownMotion.of_vectors(
+            name if len(reactions) == 1 else f"{name}, seed {reaction.seed}",
+            reaction.vectors,
+            explained=reaction.explained,
+            files=[
+                *(File(path.name, path.read_bytes()) for path in (files or {}).get(reaction.name, ())),
+                _glb(reaction),
+            ],
+        )
+        for reaction in reactions
+    ]
+    lengths = [f"{len(reaction.joints)} frames at {FPS} fps, seed {reaction.seed}" for reaction in reactions]
     sampling = {key: value for key, value in provenance["sampling"].items() if value not in (None, False)}
     facts = [
-        ("Reaction", f"{len(reaction.joints)} frames at {FPS} fps, seed {provenance['seed']}"),
+        ("Reaction" if len(reactions) == 1 else "Reactions", "; ".join(lengths)),
         ("Video", f"{clip.frame_count} frames at {clip.fps:.4g} fps, {clip.frame_count / clip.fps:.2f} s"),
         ("Sampling", ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in sampling.items())),
-        ("Made of", reaction.statement),
+        ("Made of", first.statement),
     ]
     left_out = (
         [] if video else [f"The video is larger than {limits.file_bytes:,} bytes and not in this page."]
     )
     sample = ShownSample(
-        key=reaction.video.stem,
+        key=first.video.stem,
         title="",
-        motions=[motion],
+        motions=motions,
         facts=facts,
         video=video,
-        sampled_seconds=reaction.clip.timestamps_seconds.tolist(),
+        sampled_seconds=clip.timestamps_seconds.tolist(),
     )
+    seconds = max(len(reaction.joints) for reaction in reactions) / FPS
+    times = "" if len(reactions) == 1 else f", {len(reactions)} times"
     return Document(
-        title=f"A reaction to {reaction.video.name}",
-        subtitle=f"{name} watched {len(clip.timestamps_seconds)} frames and moved for {seconds:.1f} s",
+        title=f"A reaction to {first.video.name}"
+        if len(reactions) == 1
+        else f"Reactions to {first.video.name}",
+        subtitle=f"{name} watched {len(clip.timestamps_seconds)} frames and moved for {seconds:.1f} s{times}",
         samples=[sample],
-        notes=[*left_out, *reaction.warnings],
+        notes=[*left_out, *first.warnings],
     )
 
 
 def _glb(reaction: Reaction) -> File:
     """The reaction as a mannequin that moves, which the page offers whether or not it was asked for as a file."""
     with TemporaryDirectory() as folder:
-        path = export(reaction.joints, Path(folder) / f"{reaction.video.stem}.glb").path
+        path = export(reaction.joints, Path(folder) / f"{reaction.name}.glb").path
         return File(path.name, path.read_bytes(), "model/gltf-binary")
 
 

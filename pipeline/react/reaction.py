@@ -33,3 +33,13 @@ class Reaction:
     provenance: dict[str, Any]
     warnings: tuple[str, ...]
     explained: Explained = field(default_factory=Explained)
+
+    @property
+    def seed(self) -> int:
+        """What it was drawn with."""
+        return int(self.provenance["seed"])
+
+    @property
+    def name(self) -> str:
+        """Of its files, without a suffix: the video's name and the seed."""
+        return f"{self.video.stem}-{self.seed}"

@@ -2,34 +2,51 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from hero_core.errors import InputError, WeightsError
-from hero_core.models.base import VideoFeatures
+from hero_core.errors import ConfigError, InputError, WeightsError
+from hero_core.models.base import Reactions, VideoFeatures
 from hero_core.models.checkpoint import library_versions
 from hero_core.models.explanation import explain
-from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
+from hero_core.motion.feet import clean_vectors
+from hero_core.motion.format import FPS, FRAMES_PER_TOKEN, whole_tokens
 from hero_core.motion.humanml3d import vectors_to_joints
-from hero_core.progress import Progress, silent
 from hero_core.runs import load_run
 from hero_core.storage import sha256_of_file
+from pipeline.decode.video import DecodedClip
+from pipeline.react.editing import Edit
 from pipeline.react.encoder import load_run_encoder
-from pipeline.react.film import ReactionFiles, write_reaction
 from pipeline.react.reaction import Reaction
+from pipeline.react.samples import ReactionSamples
 
-Length: TypeAlias = int | Literal["auto"] | None
-"""Of a reaction: frames, what the generator chooses, or the default."""
+Length: TypeAlias = int | Literal["video", "auto"] | None
+"""Of a reaction: frames, those of the video, what the generator chooses, or the default."""
 
-DEFAULT_LENGTH_FRAMES = 88
-"""Of a reaction whose length nobody chose, as in the official release; a generator's longest, where that is less."""
+
+@runtime_checkable
+class Edits(Protocol):
+    """A generator that has this method can make parts of a motion anew; others simply lack it."""
+
+    def edit(
+        self, condition: VideoFeatures, motion: Tensor, lengths: Tensor, keep: Tensor, rng: torch.Generator
+    ) -> Reactions:
+        """Motions ``(b, n, 263)`` that are made anew where ``keep`` ``(b, n)`` is False."""
+        ...
 
 
 class Reactor:
-    """A run that reacts to one video after another."""
+    """A run that reacts to one video after another.
+
+    reactor = Reactor("runs/first")
+    samples = reactor("clip.mp4", samples=4)
+    samples.joints, samples.vectors    # lists of arrays
+    samples.show()                     # in a notebook
+    samples.save("reactions")
+    """
 
     def __init__(
         self,
@@ -66,33 +83,76 @@ class Reactor:
         self.device = self.encoder.encoder.device
         self.generator = self.run.generator.to(self.device)
 
-    def react(self, video: str | Path, length_frames: Length = None, seed: int = 0) -> Reaction:
-        """Generate a reaction.
+    def __call__(
+        self,
+        video: str | Path,
+        samples: int = 1,
+        length_frames: Length = None,
+        seed: int = 0,
+        clean_feet: bool = False,
+        edit: Edit | None = None,
+    ) -> ReactionSamples:
+        """Generate reactions to a video, which is read once.
 
         Args:
             video: any video file.
-            length_frames: at 20 fps, rounded down to whole tokens; ``auto`` lets the generator choose; by default that
-                where it stops by itself, else 88, or the generator's longest.
+            samples: how many, with the seeds ``seed``, ``seed + 1``, ...: each is as if it was the only one.
+            length_frames: at 20 fps, rounded down to whole tokens; ``video`` for as long as the video takes, as far as
+                the generator can; ``auto`` lets the generator choose; by default that where it stops by itself, else
+                as long as the video.
             seed: another seed, another reaction.
+            clean_feet: hold feet where they stand, see :func:`hero_core.motion.feet.clean_feet`.
+            edit: make parts of this motion anew instead; then it has the motion's length.
 
         Raises:
             DecodeError: the video cannot be read.
-            InputError: an impossible length, or ``auto`` where the generator chooses none.
+            InputError: an impossible length or number of samples, or ``auto`` where the generator chooses none.
+            ConfigError: the generator cannot edit motions, or frames are to be kept and cleaned at once.
         """
+        if samples < 1:
+            raise InputError(f"{samples} samples: ask for one or more")
+        if edit is not None and (clean_feet or length_frames is not None):
+            raise ConfigError("an edited motion keeps frames and length; ask for no length and no clean feet")
         video = Path(video)
-        length = self._length(length_frames)
         clip, features = self.encoder.encode(video)
         condition = VideoFeatures.of([features]).to(self.device)
-        rng = torch.Generator().manual_seed(seed)  # on the CPU: the same draws on every device
-        with torch.no_grad():
-            made = self.generator.generate(condition, length, rng)
-        frames = int(made.lengths[0])
-        vectors = np.asarray(made.motion[0, :frames].float().cpu().numpy(), np.float32)  # (n, 263)
+        hashed = sha256_of_file(video)
+        made = []
+        for number in range(seed, seed + samples):
+            rng = torch.Generator().manual_seed(number)  # on the CPU: the same draws on every device
+            with torch.no_grad():
+                if edit is None:
+                    reactions = self.generator.generate(condition, self._length(length_frames, clip), rng)
+                else:
+                    reactions = self._edited(condition, edit, rng)
+            frames = int(reactions.lengths[0])
+            vectors = np.asarray(reactions.motion[0, :frames].float().cpu().numpy(), np.float32)  # (n, 263)
+            vectors = clean_vectors(vectors) if clean_feet else vectors
+            facts = {"seed": number, "clean_feet": clean_feet, "edited": edit is not None}
+            made.append(self._reaction(video, hashed, clip, condition, vectors, facts))
+        return ReactionSamples(made)
+
+    def _edited(self, condition: VideoFeatures, edit: Edit, rng: torch.Generator) -> Reactions:
+        if not isinstance(self.generator, Edits):
+            raise ConfigError(f"{self.generator.kind} cannot make parts of a motion anew")
+        motion = torch.from_numpy(edit.motion)[None].to(self.device)  # (1, n, 263)
+        keep = torch.from_numpy(edit.keep)[None].to(self.device)  # (1, n)
+        return self.generator.edit(condition, motion, torch.tensor([len(edit.motion)]), keep, rng)
+
+    def _reaction(
+        self,
+        video: Path,
+        video_sha256: str,
+        clip: DecodedClip,
+        condition: VideoFeatures,
+        vectors: np.ndarray[Any, np.dtype[np.float32]],
+        facts: dict[str, Any],
+    ) -> Reaction:
         encoder = self.encoder.encoder
         statement = " ".join(filter(None, (self.run.data.get("statement"), encoder.statement)))
         warnings = (*clip.warnings, *self.encoder.warnings)
         provenance = {
-            "video": {"name": video.name, "sha256": sha256_of_file(video)},
+            "video": {"name": video.name, "sha256": video_sha256},
             "sampled_seconds": clip.timestamps_seconds.tolist(),
             "generator": self.generator.kind,
             "weights_sha256": {
@@ -101,54 +161,29 @@ class Reactor:
             },
             "encoder": encoder.identity.name,
             "device": str(self.device),
-            "length_frames": frames,
-            "seed": seed,
+            "length_frames": len(vectors),
             "sampling": self.generator.sampling.model_dump(mode="json"),
             "statement": statement,
             "warnings": list(warnings),
             "versions": library_versions(),
+            **facts,
         }
         (explained,) = explain(self.generator, condition, [vectors])
         return Reaction(
             video, vectors, vectors_to_joints(vectors), clip, statement, provenance, warnings, explained
         )
 
-    def _length(self, frames: Length) -> Tensor | None:
+    def _length(self, frames: Length, clip: DecodedClip) -> Tensor | None:
         """As :meth:`Generator.generate` takes it, ``(1,)``."""
         longest: int = self.generator.max_length
         if frames == "auto" or (frames is None and self.generator.stops_by_itself):
             return None
-        if frames is None:
-            frames = min(DEFAULT_LENGTH_FRAMES, longest)
+        if frames is None or frames == "video":
+            shown = whole_tokens(round(clip.frame_count / clip.fps * FPS))
+            frames = min(max(shown, FRAMES_PER_TOKEN), longest)
         if not FRAMES_PER_TOKEN <= frames <= longest:
             raise InputError(
                 f"a reaction of {frames} frames ({frames / FPS:.2f} s) cannot be generated: ask for "
                 f"{FRAMES_PER_TOKEN} to {longest} frames ({longest / FPS:g} s)"
             )
         return torch.tensor([frames], device=self.device)
-
-
-def react(
-    video: str | Path,
-    run: str | Path,
-    out: str | Path,
-    length_frames: Length = None,
-    seed: int = 0,
-    weights: str | Path | None = None,
-    device: torch.device | str | None = None,
-    sampling: Sequence[str] = (),
-    report: Progress = silent,
-) -> ReactionFiles:
-    """Generate a reaction to one video and write ``out/{video's name}.npz``, ``.bvh``, ``.mp4`` and ``.html``.
-
-    Arguments and errors are those of :class:`Reactor`, :meth:`Reactor.react` and
-    :func:`pipeline.react.film.write_reaction`; ``report`` is told what is being done.
-    """
-    report(0, 3, "loading the run and its encoder")
-    reactor = Reactor(run, weights, device, sampling)
-    report(1, 3, "watching the video and generating the reaction")
-    reaction = reactor.react(video, length_frames, seed)
-    report(2, 3, "drawing the film and the page")
-    files = write_reaction(reaction, out)
-    report(3, 3)
-    return files

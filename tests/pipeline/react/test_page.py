@@ -47,7 +47,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_page_holds_video_motion_files_and_words(video: Path, tmp_path: Path) -> None:
     (tmp_path / "clip.bvh").write_text("HIERARCHY\n")
-    document = reaction_document(reaction(video), [tmp_path / "clip.bvh"])
+    document = reaction_document([reaction(video)], {"clip <b>-3": [tmp_path / "clip.bvh"]})
     values = document_json(document)
     (sample,) = values["samples"]
     assert values["title"] == "A reaction to clip <b>.mp4"
@@ -56,7 +56,7 @@ def test_the_page_holds_video_motion_files_and_words(video: Path, tmp_path: Path
     assert dict(sample["facts"])["Made of"] == "Made of noise."
     assert len(sample["sampled_seconds"]) == 16
     file, glb = sample["motions"][0]["files"]
-    assert glb["name"] == "clip <b>.glb"
+    assert glb["name"] == "clip <b>-3.glb"
     assert gzip.decompress(base64.b64decode(glb["data"])).startswith(b"glTF")
     assert gzip.decompress(base64.b64decode(file["data"])) == b"HIERARCHY\n"
     page = page_html(document)
@@ -89,6 +89,6 @@ def test_long_fast_and_large_videos_become_shorter_slower_and_smaller(tmp_path: 
 
 
 def test_a_video_that_stays_too_large_is_left_out_and_said_so(video: Path) -> None:
-    document = reaction_document(reaction(video), [], VideoLimits(file_bytes=100))
+    document = reaction_document([reaction(video)], {"clip <b>-3": []}, VideoLimits(file_bytes=100))
     assert document.samples[0].video is None
     assert document.notes[0] == "The video is larger than 100 bytes and not in this page."

@@ -4,6 +4,7 @@ import json
 import struct
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from pipeline.encoders import Encoder, random_tc_clip
 from pipeline.extract import extract
 from pipeline.fingerprint import feature_identity, feature_provenance
 from pipeline.minivimo import make_motion, sample_clip
-from pipeline.react import Reactor, cli, encoder, react
+from pipeline.react import Edit, ReactionFiles, Reactor, cli, encoder, write_reactions
 from pipeline.sources import open_source
 from tests.pipeline.conftest import TINY, make_video
 
@@ -71,6 +72,12 @@ def training_data(
     }
 
 
+def react(video, run, out, length_frames=None, seed=0, device=None) -> ReactionFiles:
+    """One reaction and its files, with strings as in a notebook."""
+    reactions = Reactor(str(run), device=device)(str(video), length_frames=length_frames, seed=seed)
+    return write_reactions(reactions, str(out))
+
+
 @pytest.fixture(autouse=True)
 def _tiny_tower(monkeypatch, tiny_encoder):
     """The full-size random TC-CLIP of the command takes seconds."""
@@ -102,11 +109,13 @@ def video(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(run, video, tmp_path_factory, tiny_encoder):
-    """What ``react`` writes, called with strings as in a notebook."""
+    """What is written of one reaction, by suffix, with the reaction as ``reaction``."""
     with pytest.MonkeyPatch.context() as patch:
         use_encoder(patch, tiny_encoder)
         out = tmp_path_factory.mktemp("out")
-        return react(str(video), str(run), str(out), length_frames=30, seed=3, device="cpu")
+        reactions = Reactor(str(run), device="cpu")(str(video), length_frames=30, seed=3)
+        paths = {path.suffix[1:]: path for path in reactions.save(str(out))}
+        return SimpleNamespace(**paths, reaction=reactions[0])
 
 
 def test_writes_numbers_that_load_without_pickle(files, run):
@@ -130,12 +139,8 @@ def test_writes_an_animation_and_a_film(files):
     film = decode_clip(files.mp4)
     assert film.fps == 20
     assert film.frame_count == max(28, round(0.6 * 20))  # the video lasts 0.6 s
-    assert [path.name for path in (files.npz, files.bvh, files.mp4, files.page)] == [
-        "clip one.npz",
-        "clip one.bvh",
-        "clip one.mp4",
-        "clip one.html",
-    ]
+    names = {path.name for path in (files.npz, files.bvh, files.mp4, files.html)}
+    assert names == {"clip one-3.npz", "clip one-3.bvh", "clip one-3.mp4", "clip one-3.html"}
 
 
 def test_says_what_it_looked_at(files):
@@ -152,7 +157,7 @@ def test_says_what_made_it(files):
 
 
 def test_the_seed_decides(reactor, video):
-    first, again, other = (reactor.react(video, 40, seed) for seed in (1, 1, 2))
+    first, again, other = (reactor(video, length_frames=40, seed=seed)[0] for seed in (1, 1, 2))
     assert np.array_equal(first.vectors, again.vectors)
     assert not np.array_equal(first.vectors, other.vectors)
 
@@ -167,7 +172,7 @@ def test_one_reactor_shows_its_generator_one_clip_after_another(reactor, video, 
     monkeypatch.setattr(reactor.generator, "generate", generate)
     make_video(tmp_path / "another.mp4", 1)
     videos = (video, tmp_path / "another.mp4")
-    reactions = [reactor.react(path, 40) for path in videos]
+    reactions = [reactor(path, length_frames=40)[0] for path in videos]
     assert [reaction.provenance["video"]["name"] for reaction in reactions] == ["clip one.mp4", "another.mp4"]
     for path, condition in zip(videos, seen, strict=True):
         expected = VideoFeatures.of([reactor.encoder.encode(path)[1]])
@@ -275,13 +280,15 @@ def test_imported_weights_come_with_a_warning_and_need_an_encoder_that_fits(tmp_
 
 
 def test_lengths_are_whole_tokens_within_reach(reactor, video, tiny_encoder, tmp_path):
-    for frames, length in ((4, 4), (7, 4), (199, 196), (200, 200), (None, 88)):
-        assert len(reactor.react(video, frames).vectors) == length
+    for frames, length in ((4, 4), (7, 4), (199, 196), (200, 200), (None, 12), ("video", 12)):
+        (vectors,) = reactor(video, length_frames=frames).vectors  # the video lasts 0.6 s
+        assert len(vectors) == length
     for frames in (-1, 0, 3, 201):
         with pytest.raises(InputError, match=f"a reaction of {frames} frames .* ask for 4 to 200 frames"):
-            reactor.react(video, frames)
+            reactor(video, length_frames=frames)
     short = Reactor(write_run(tmp_path, training_data(tiny_encoder), max_tokens=9))
-    assert len(short.react(video).vectors) == 36
+    make_video(tmp_path / "long.mp4", 1, frames=60, fps=20)
+    assert len(short(tmp_path / "long.mp4").vectors[0]) == 36
 
 
 def left_half_white(path: Path) -> Path:
@@ -300,23 +307,26 @@ def left_half_white(path: Path) -> Path:
 def test_the_film_is_upright_whatever_the_features_see(tmp_path, tiny_encoder, rotate):
     video = left_half_white(tmp_path / "phone.mp4")
     run = write_run(tmp_path / "run", training_data(tiny_encoder, rotate=rotate))
-    files = react(video, run, tmp_path / "out", length_frames=4)
-    seen = files.reaction.clip.frames[0]
+    reactions = Reactor(run)(video, length_frames=4)
+    reactions.save(tmp_path / "out")
+    seen = reactions[0].clip.frames[0]
     top_right, bottom_left = int(seen[4, 28].min()), int(seen[28, 4].max())
     assert (top_right > 200, bottom_left > 200) == ((True, False) if rotate else (False, True))
-    assert bool(files.reaction.warnings) != rotate
-    _, picture = next(iter(read_frames(files.mp4)))
+    assert bool(reactions[0].warnings) != rotate
+    _, picture = next(iter(read_frames(tmp_path / "out" / "phone-0.mp4")))
     shown = picture[56:536, 24:664]  # 480 x 640: a portrait picture between two bars
     assert shown[40, 200:440].min() > 230
     assert shown[440, 200:440].max() < 30
     assert np.abs(shown[40, 20].astype(int) - shown[440, 20]).max() < 5
 
 
-def test_the_film_never_replaces_the_video(run, video):
-    before = video.read_bytes()
+def test_the_film_never_replaces_the_video(run, video, tmp_path):
+    named = tmp_path / "clip-0.mp4"
+    named.write_bytes(video.read_bytes())
+    (tmp_path / "clip-0-0.mp4").symlink_to(named)
     with pytest.raises(InputError, match="would replace the video"):
-        react(video, run, video.parent)
-    assert video.read_bytes() == before
+        react(named, run, tmp_path)
+    assert named.read_bytes() == video.read_bytes()
 
 
 def test_no_run_and_no_video_are_one_line(run, video, tmp_path):
@@ -341,23 +351,23 @@ def hero_react(monkeypatch, capsys):
 
 def test_the_command_writes_the_files_and_the_statement(hero_react, run, video, tmp_path):
     code, shown, _ = hero_react(
-        video, "--run", run, "--out", tmp_path, "--seconds", "0.45", "--set", "steps=2"
+        video, "--run", run, "--out", tmp_path, "--length", "0.45", "--set", "steps=2"
     )
     assert code == 0
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bvh", ".html", ".mp4", ".npz"]
     assert "Noise, for tests." in " ".join(shown.split())
-    with np.load(tmp_path / "clip one.npz", allow_pickle=False) as arrays:
+    with np.load(tmp_path / "clip one-0.npz", allow_pickle=False) as arrays:
         assert len(arrays["vectors"]) == 8
         assert json.loads(str(arrays["provenance"]))["sampling"]["steps"] == 2
 
 
 def test_further_formats_stand_beside_the_usual_files(hero_react, run, video, tmp_path):
     code, shown, _ = hero_react(
-        video, "--run", run, "--out", tmp_path, "--length", 8, "--format", "glb, npz,csv,smpl,vrma,bvh"
+        video, "--run", run, "--out", tmp_path, "--frames", 8, "--format", "glb, npz,csv,smpl,vrma,bvh"
     )
     assert code == 0
     names = {path.name for path in tmp_path.iterdir()}
-    suffixes = {name.removeprefix("clip one") for name in names}
+    suffixes = {name.removeprefix("clip one-0") for name in names}
     assert suffixes == {".npz", ".bvh", ".mp4", ".html", ".glb", ".vrma", ".smpl.npz", ".csv"}
     assert all(name in " ".join(shown.split()) for name in names)
 
@@ -371,12 +381,15 @@ def test_the_command_says_its_version(hero_react):
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (("--length", "3"), "ask for 4 to 200 frames"),
-        (("--length", "204"), "ask for 4 to 200 frames"),
-        (("--length", "88", "--seconds", "2"), "give one of them"),
-        (("--seconds", "nan"), "0.2 to 10 seconds"),
+        (("--frames", "3"), "ask for 4 to 200 frames"),
+        (("--frames", "204"), "ask for 4 to 200 frames"),
+        (("--frames", "88", "--length", "2"), "give one of them"),
+        (("--length", "nan"), "0.2 to 10 seconds"),
+        (("--length", "long"), "video, auto, or a number of seconds"),
+        (("--length", "auto"), "length"),
+        (("--keep", "0:4"), "name it with --edit"),
         (("--set", "step=3"), "step"),
-        (("--format", "glb,fbx"), "fbx: no such format; there are npz, bvh, mp4, html, glb, vrma, smpl, csv"),
+        (("--format", "glb,fbx"), "fbx: no such format; there are npz, bvh, html, glb, vrma, smpl, csv"),
     ],
 )
 def test_mistakes_end_in_one_line(hero_react, run, video, tmp_path, arguments, reason):
@@ -385,3 +398,97 @@ def test_mistakes_end_in_one_line(hero_react, run, video, tmp_path, arguments, r
     assert reason in problem
     assert "Traceback" not in problem
     assert not list(tmp_path.iterdir())
+
+
+def test_each_sample_is_as_if_it_was_the_only_one(reactor, video):
+    samples = reactor(video, samples=3, length_frames=24, seed=5)
+    assert [reaction.seed for reaction in samples] == [5, 6, 7]
+    alone = reactor(video, length_frames=24, seed=6)
+    assert np.array_equal(samples.vectors[1], alone.vectors[0])
+    assert len(samples.joints) == len(samples) == 3
+
+
+def test_samples_are_shown_in_a_notebook(reactor, video):
+    shown = reactor(video, samples=2, length_frames=8).show()._repr_html_()
+    assert shown.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
+    assert "seed 1" in shown
+
+
+def test_samples_share_a_page(hero_react, run, video, tmp_path):
+    code, shown, _ = hero_react(
+        video, "--run", run, "--out", tmp_path, "--frames", 8, "--samples", 2, "--seed", 4, "--no-film"
+    )
+    assert code == 0
+    names = {f"clip one-{seed}.{suffix}" for seed in (4, 5) for suffix in ("npz", "bvh")}
+    assert {path.name for path in tmp_path.iterdir()} == {*names, "clip one-4.html"}
+    assert shown.rstrip().endswith("clip one-4.html")
+
+
+def test_a_folder_of_videos_and_one_that_fails(hero_react, run, video, tmp_path):
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(video.read_bytes())
+    (folder / "b.mp4").write_bytes(b"no video")
+    (folder / "notes.txt").write_text("not meant")
+    make_video(folder / "c.mp4", 3, frames=18, fps=30)
+    code, _, problem = hero_react(folder, "--run", run, "--out", tmp_path / "out", "--frames", 8, "--no-film")
+    assert code == 3
+    assert "failed: " in problem
+    assert "b.mp4" in problem
+    assert {path.name for path in (tmp_path / "out").glob("*.npz")} == {"a-0.npz", "c-0.npz"}
+
+
+def test_files_of_another_video_stay(run, video, tmp_path):
+    reactor, out = Reactor(run, sampling=["steps=2"]), tmp_path / "out"
+    reactor(video, length_frames=8).save(out, film=False)
+    reactor(video, length_frames=12).save(out, film=False)  # its own may be made anew
+    stranger = tmp_path / video.name
+    make_video(stranger, 9, frames=18, fps=30)
+    before = (out / "clip one-0.npz").read_bytes()
+    with pytest.raises(InputError, match="is of another video"):
+        reactor(stranger, length_frames=8).save(out, film=False)
+    assert (out / "clip one-0.npz").read_bytes() == before
+    reactor(stranger, length_frames=8).save(out, film=False, overwrite=True)
+    assert (out / "clip one-0.npz").read_bytes() != before
+
+
+def test_kept_frames_of_an_edited_motion_come_back_bit_by_bit(hero_react, run, video, tmp_path):
+    hero_react(video, "--run", run, "--out", tmp_path, "--frames", 24, "--no-film")
+    first = tmp_path / "clip one-0.npz"
+    before = np.load(first)["vectors"]
+    code, _, problem = hero_react(
+        *(video, "--run", run, "--out", tmp_path / "edited", "--no-film", "--seed", 3),
+        *("--edit", first, "--keep", ":8", "--keep", "18:"),
+    )
+    assert code == 0, problem
+    after = np.load(tmp_path / "edited" / "clip one-3.npz")["vectors"]
+    assert after.shape == before.shape
+    assert np.array_equal(after[:8], before[:8])
+    assert np.array_equal(after[18:], before[18:])
+    assert (after[8:16] != before[8:16]).any(axis=1).all()
+
+
+@pytest.mark.parametrize("keep", ["8", "9:4", "0:99", "a:b"])
+def test_impossible_ranges_to_keep_are_refused(tmp_path, keep):
+    np.save(tmp_path / "motion.npy", np.zeros((24, 263), np.float32))
+    with pytest.raises(HeroError, match="--keep"):
+        Edit.of(tmp_path / "motion.npy", [keep])
+
+
+def test_what_is_no_motion_is_not_edited(tmp_path):
+    np.save(tmp_path / "joints.npy", np.zeros((24, 22, 3), np.float32))
+    (tmp_path / "text.npy").write_text("motion")
+    for name, complaint in (
+        ("joints.npy", "expected HumanML3D vectors"),
+        ("text.npy", "no motion"),
+        ("x", "no motion"),
+    ):
+        with pytest.raises(InputError, match=complaint):
+            Edit.of(tmp_path / name, [])
+
+
+def test_clean_feet_are_recorded(reactor, video):
+    plain, clean = (reactor(video, length_frames=24, clean_feet=clean)[0] for clean in (False, True))
+    assert (plain.provenance["clean_feet"], clean.provenance["clean_feet"]) == (False, True)
+    assert clean.vectors.shape == plain.vectors.shape
+    assert not np.array_equal(clean.vectors, plain.vectors)
