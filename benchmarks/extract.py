@@ -5,10 +5,11 @@
 On clips of MiniViMo, written here, and on the videos of HERO_REALDATA_DIR where that is set: ``extract`` as its command
 runs it, with one worker that decodes and with two; the same clips only decoded, by as many workers; and as many clips
 only encoded. They take turns, and the least time of each counts, because other work on the machine can only add to it.
+Where it adds much (``load`` over the number of cores), look at the computing seconds, of this process and its workers.
 
 The model: a clip takes ``decode`` seconds of a worker, and ``encode + write`` seconds of the one process that encodes
-and writes; they run side by side as far as there are workers and cores. It is given the times of the parts, not of the
-whole, so that the whole can contradict it.
+and writes; they run side by side as far as there are workers and cores. It is given the computing seconds of the parts,
+not of the whole, so that the whole can contradict it.
 """
 
 import argparse
@@ -37,11 +38,23 @@ from pipeline.recipes import identity_of, recipes_of
 from pipeline.selection import select
 from pipeline.sources import Source, open_source
 
-CLIPS: dict[EncoderName, int] = {"mini": 60, "tc-clip-random": 4}
+CLIPS: dict[EncoderName, int] = {"mini": 60, "tc-clip-random": 3}
 """At most, of each set: the full tower takes seconds for one on a CPU."""
 
 WORKERS = (1, 2)
 PREDICTED_WORKERS = (1, 2, 4, 8, 16, 32, 64)
+
+
+@dataclass(frozen=True)
+class Took:
+    """Seconds by the clock, and those that processors computed."""
+
+    clock: float
+    computing: float
+
+    def least(self, other: "Took") -> "Took":
+        """The smaller of each."""
+        return Took(min(self.clock, other.clock), min(self.computing, other.computing))
 
 
 @dataclass(frozen=True)
@@ -92,7 +105,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="JSON file for the results")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    results: dict[str, Any] = {"environment": environment_of(torch.device("cpu")), "turns": options.turns}
+    environment = environment_of(torch.device("cpu")) | {"load": round(os.getloadavg()[1], 1)}
+    results: dict[str, Any] = {"environment": environment, "turns": options.turns}
     with tempfile.TemporaryDirectory() as folder:
         for name, source in sources(Path(folder)).items():
             for encoder in options.encoders:
@@ -136,24 +150,22 @@ def measured(source: Source, name: EncoderName, turns: int, folder: Path) -> dic
     }
     ways |= {"encode": lambda: encode(encoder, len(recipe.inputs), config)}
     ways |= {f"whole {workers}": lambda workers=workers: whole(workers) for workers in WORKERS}
-    seconds = least_seconds(ways, turns)
+    took = least(ways, turns)
     clips, cores = len(recipe.inputs), len(os.sched_getaffinity(0))
     write = busy["1"]["writing"]
     rates = Rates(
-        decode=(seconds["decode 1"] - seconds["start"]) / max(clips - 1, 1),
-        encode=seconds["encode"] / clips,
+        decode=(took["decode 1"].computing - took["start"].computing) / max(clips - 1, 1),
+        encode=took["encode"].computing / clips,
         write=write / clips,
     )
-    start = max(seconds["start"] - rates.decode, 0)
-    return {"clips": clips, "seconds": {way: round(value, 3) for way, value in seconds.items()}} | report(
-        rates, start, seconds, busy, clips, cores
-    )
+    start = max(took["start"].computing - rates.decode, 0)
+    return report(rates, start, took, busy, clips, cores)
 
 
 def report(
     rates: Rates,
     start: float,
-    seconds: dict[str, float],
+    took: dict[str, Took],
     busy: dict[str, dict[str, float]],
     clips: int,
     cores: int,
@@ -161,19 +173,23 @@ def report(
     """What the parts make of the whole: by the larger of them, by the model, and with more workers and cores."""
     rows: dict[str, Any] = {}
     for workers in WORKERS:
-        larger = max(seconds[f"decode {workers}"], seconds["encode"])
+        decode, encode, whole = took[f"decode {workers}"], took["encode"], took[f"whole {workers}"]
         predicted = start + clips * rates.seconds(workers, cores)
         rows[str(workers)] = {
-            "over_the_larger_part": round(seconds[f"whole {workers}"] / larger, 3),
+            "over_the_larger_part": round(whole.clock / max(decode.clock, encode.clock), 3),
+            "computing_over_the_parts": round(whole.computing / (decode.computing + encode.computing), 3),
             "predicted_seconds": round(predicted, 3),
-            "over_predicted": round(seconds[f"whole {workers}"] / predicted, 3),
+            "over_predicted": round(whole.clock / predicted, 3),
             "busy_seconds": busy[str(workers)],
         }
     return {
+        "clips": clips,
+        "seconds": {way: round(each.clock, 3) for way, each in took.items()},
+        "computing_seconds": {way: round(each.computing, 3) for way, each in took.items()},
         "start_seconds": round(start, 3),
         "seconds_of_a_clip": {name: round(value, 5) for name, value in asdict(rates).items()},
         "workers": rows,
-        "speedup_of_2_workers": round(seconds["whole 1"] / seconds["whole 2"], 3),
+        "speedup_of_2_workers": round(took["whole 1"].clock / took["whole 2"].clock, 3),
         "enough_workers": round(rates.enough_workers, 2),
         "predicted_clips_per_second": {
             str(workers): {
@@ -202,20 +218,39 @@ def encode(encoder: Encoder, clips: int, config: ExtractConfig) -> None:
         encoder.encode(pictures)
 
 
-def least_seconds(ways: dict[str, Callable[[], None]], turns: int) -> dict[str, float]:
-    """The least time of each, by turns."""
-    least = dict.fromkeys(ways, float("inf"))
+def least(ways: dict[str, Callable[[], None]], turns: int) -> dict[str, Took]:
+    """The least of each, by turns."""
+    found: dict[str, Took] = {}
     for _ in range(turns):
         for name, way in ways.items():
-            began = time.perf_counter()
+            began, computed = time.perf_counter(), computing_seconds()
             way()
-            least[name] = min(least[name], time.perf_counter() - began)
-    return least
+            took = Took(time.perf_counter() - began, computing_seconds() - computed)
+            found[name] = took.least(found.get(name, took))
+    return found
+
+
+def computing_seconds() -> float:
+    """Of this process, of its children, and of theirs that have ended, as Linux counts them."""
+    time.sleep(0.05)  # for the process that started workers to notice that they have ended
+    ticks = 0
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text().split():
+            fields = Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()
+            ticks += sum(map(int, fields[11:15]))  # utime, stime, and of its children that have ended
+    return time.process_time() + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def table(results: dict[str, Any]) -> str:
     """As Markdown."""
-    columns = ("clips", "decode alone, s", "encode alone, s", "whole, s", "over the larger", "over the model")
+    columns = (
+        "clips",
+        "decode alone, s",
+        "encode alone, s",
+        "whole, s",
+        "over the larger",
+        "computing over both",
+    )
     lines = ["| set, encoder, workers | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in results.items():
         for workers, of_workers in row["workers"].items() if "," in name else ():
@@ -226,7 +261,7 @@ def table(results: dict[str, Any]) -> str:
                 seconds["encode"],
                 seconds[f"whole {workers}"],
             )
-            ratios = (of_workers["over_the_larger_part"], of_workers["over_predicted"])
+            ratios = (of_workers["over_the_larger_part"], of_workers["computing_over_the_parts"])
             lines.append(f"| {name}, {workers} | " + " | ".join(map(str, (*cells, *ratios))) + " |")
     return "\n".join(lines)
 
