@@ -459,7 +459,7 @@ def test_rotation_is_applied_where_it_is_wanted(
     assert decode_rule(True) != decode_rule(False)
 
 
-@pytest.mark.parametrize(("every", "count"), [(None, 1), (10, 4), (1, 40)])
+@pytest.mark.parametrize(("every", "count"), [(None, 1), (10, 4), (2, 20)])
 def test_key_frames_come_as_often_as_asked(tmp_path, every, count):
     write_mp4(tmp_path / "a.mp4", grey_frames(40), 20, keyframe_every=every)
     data = (tmp_path / "a.mp4").read_bytes()
