@@ -71,7 +71,7 @@ def _one_after_another(
         left.remove(job)
         outcomes[job.name] = job.work(reports[job.name])
         ended(job.name)
-    return outcomes
+    return {job.name: outcomes[job.name] for job in jobs}
 
 
 class _Crew:

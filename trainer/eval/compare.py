@@ -10,7 +10,7 @@ from hero_core.storage import read_json
 from trainer.eval.by_clip import ByClip
 from trainer.eval.measure import RESULT
 from trainer.eval.paired import RIGHT, Difference, best_apart, difference, require_same_pairs, resampled
-from trainer.eval.panels import panels, shown
+from trainer.eval.panels import in_full, panels, shown
 from trainer.eval.plausibility import is_subcategory
 from trainer.eval.report import SCHEMA
 from trainer.eval.rows import Row, model_row, truth_rows
@@ -88,9 +88,7 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
     lines = []
     for other in others:
         found = {name: difference(drawn[other][name], drawn[first][name]) for name in metrics}
-        lines += [
-            (other, shown(name).heading, *_difference_cells(name, each)) for name, each in found.items()
-        ]
+        lines += [(other, in_full(name), *_difference_cells(name, each)) for name, each in found.items()]
     columns = ("", "metric", f"more than {first}", "95 % interval over videos, paired", "apart")
     return table, Table("clip by clip", columns, lines)
 

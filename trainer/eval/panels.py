@@ -77,6 +77,11 @@ def shown(metric: str) -> Shown:
     return _SHOWN.get(metric) or _SHOWN.get(metric.removeprefix(JOINT)) or Shown(metric.replace("_", " "))
 
 
+def in_full(metric: str) -> str:
+    """Its heading where metrics of both evaluators stand together."""
+    return f"{shown(metric).heading}{', joints' if metric.startswith(JOINT) else ''}"
+
+
 def panels(metrics: Iterable[str]) -> list[Panel]:
     """The panels of what was measured, plausibility first; what is not known here comes last."""
     measured = set(metrics)
