@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from hero_core.models.attention import Attention
 from hero_core.models.blocks import Block
+from hero_core.models.positions import sinusoidal_positions
 
 
 class SkipTransformer(nn.Module):
@@ -63,11 +64,19 @@ class CrossBlock(Block):
 
 
 class LearnedPositions(nn.Module):
-    """A learned vector for every position of a sequence."""
+    """A learned vector for every position of a sequence.
 
-    def __init__(self, rows: int, width: int) -> None:
+    Args:
+        rows: longest sequence.
+        width: of the vectors.
+        sinusoidal: start from sines and cosines, where neighbours are alike, instead of uniform random numbers.
+    """
+
+    def __init__(self, rows: int, width: int, sinusoidal: bool = False) -> None:
         super().__init__()
-        self.table = nn.Parameter(torch.rand(rows, width))
+        self.table = nn.Parameter(
+            sinusoidal_positions(rows, width) if sinusoidal else torch.rand(rows, width)
+        )
 
     def forward(self, count: int) -> Tensor:
         """Those of the first positions, ``(count, d)``."""

@@ -37,6 +37,8 @@ class VaeConfig(Config):
         heads: attention heads of each block.
         dropout: in the blocks, in training.
         position_rows: of the tables of learned positions; two more than the longest motion has frames, at least.
+        sinusoidal_start: let the learned positions start as sines and cosines instead of random numbers, as published;
+            which frames are neighbours then need not be learned first.
         joint_weight: of the loss on joint positions.
         kl_weight: of the divergence of the latents from the standard normal distribution.
         loss_over_padding: average the losses over the padding too, as the published code does: features agree there,
@@ -55,6 +57,7 @@ class VaeConfig(Config):
     heads: PositiveInt = 4
     dropout: float = Field(default=0.1, ge=0, lt=1)
     position_rows: int = Field(default=500, gt=TOKENS)
+    sinusoidal_start: bool = False
     joint_weight: float = Field(default=1.0, ge=0)
     kl_weight: float = Field(default=1e-4, ge=0)
     loss_over_padding: bool = False
@@ -62,8 +65,8 @@ class VaeConfig(Config):
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         require_odd_layers(self.layers)
-        if self.latent_dim % self.heads:
-            raise ValueError(f"latent_dim {self.latent_dim} must be divisible by heads {self.heads}")
+        if self.latent_dim % self.heads or self.latent_dim % 2:
+            raise ValueError(f"latent_dim {self.latent_dim} must be even and divisible by heads {self.heads}")
         return self
 
     @property
@@ -125,9 +128,9 @@ class MotionVae(nn.Module):
         sizes = (width, config.heads, config.ff_size, config.dropout)
         self.pose_embedding = nn.Linear(MOTION_DIM, width)
         self.tokens = nn.Parameter(torch.randn(TOKENS, width))
-        self.encoder_positions = LearnedPositions(config.position_rows, width)
+        self.encoder_positions = LearnedPositions(config.position_rows, width, config.sinusoidal_start)
         self.encoder = SkipTransformer(partial(Block, *sizes), config.layers, width)
-        self.decoder_positions = LearnedPositions(config.position_rows, width)
+        self.decoder_positions = LearnedPositions(config.position_rows, width, config.sinusoidal_start)
         self.decoder = SkipTransformer(partial(CrossBlock, *sizes), config.layers, width)
         self.pose_output = nn.Linear(width, MOTION_DIM)
 

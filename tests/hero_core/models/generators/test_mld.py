@@ -20,6 +20,7 @@ from hero_core.models.generators.mld import (
 )
 from hero_core.models.generators.mld.skips import SkipTransformer
 from hero_core.models.generators.mld.vae import Latent
+from hero_core.models.positions import sinusoidal_positions
 from hero_core.motion.statistics import MotionStatistics
 
 SIZES: dict[str, Any] = {"latent_dim": 16, "ff_size": 32, "layers": 3, "heads": 2, "position_rows": 50}
@@ -103,6 +104,12 @@ def test_losses_over_the_motions_alone_do_not_depend_on_the_padding() -> None:
             part.likelihood(target[:, :size], batch.lengths, normal)["total"].item() for size in (24, 40)
         )
         assert (ours == pytest.approx(theirs, rel=1e-4)) == same
+
+
+def test_positions_can_start_as_sinusoids() -> None:
+    table = vae(sinusoidal_start=True).encoder_positions.table.detach()
+    torch.testing.assert_close(table, sinusoidal_positions(50, 16))
+    assert vae().encoder_positions.table.min() >= 0  # uniform numbers
 
 
 def test_values_in_the_padding_change_nothing() -> None:
