@@ -175,7 +175,7 @@ def bootstrap(
     size.
 
     Args:
-        statistic: of rows; a row may come several times.
+        statistic: of rows; a row may come several times. Resamples of which it is NaN are left out.
         clips: of every row; the rows of a clip come together.
         resamples: how many.
         rng: which.
@@ -186,6 +186,7 @@ def bootstrap(
     groups = [np.array(rows) for rows in rows_of.values()]
     draws = rng.integers(len(groups), size=(resamples, len(groups)))
     found = np.array([statistic(np.concatenate([groups[group] for group in draw])) for draw in draws])
+    found = found[np.isfinite(found)]
     low, high = np.percentile(found, _TAILS_PERCENT)
     measured = statistic(np.arange(len(clips)))
     return Band(float(measured + found.mean() - high), float(measured + found.mean() - low))
