@@ -186,9 +186,9 @@ def bootstrap(
     groups = [np.array(rows) for rows in rows_of.values()]
     draws = rng.integers(len(groups), size=(resamples, len(groups)))
     found = np.array([statistic(np.concatenate([groups[group] for group in draw])) for draw in draws])
-    found = found[np.isfinite(found)]
-    low, high = np.percentile(found, _TAILS_PERCENT)
     measured = statistic(np.arange(len(clips)))
+    found = found[np.isfinite(found)] if np.isfinite(found).any() else np.array([measured])
+    low, high = np.percentile(found, _TAILS_PERCENT)
     return Band(float(measured + found.mean() - high), float(measured + found.mean() - low))
 
 
