@@ -1,10 +1,10 @@
-# Both targets do all their own set-up in .venv on a fresh machine.
+# demo and test do all their own set-up in .venv on a fresh machine.
 
 PYTHON ?= python3
 BIN := .venv/bin
 DEMO := demo
 
-.PHONY: demo test check clean
+.PHONY: demo test check web clean
 
 demo: .venv/ready
 	$(BIN)/python -m benchmarks.demo $(DEMO)
@@ -17,10 +17,14 @@ check: .venv/ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The viewer's one file, which is committed: the same sources give the same bytes. Needs node and npm.
+web:
+	cd web && npm ci --ignore-scripts --no-audit --no-fund && npm run --silent check && npm run --silent build
+
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet -e '.[dev]' -c constraints.txt
 	touch $@
 
 clean:
-	rm -rf .venv $(DEMO)
+	rm -rf .venv web/node_modules $(DEMO)

@@ -15,7 +15,6 @@ from torch import Tensor
 from benchmarks.fresh_clips import encoded_clips, folder_for
 from hero_core.models.base import VideoFeatures
 from hero_core.models.generators.hero.hero import Hero
-from hero_core.models.generators.hero.intention import InteractionIntention
 from hero_core.runs import load_run
 
 NEAR_SECONDS = 0.5
@@ -61,18 +60,10 @@ def main() -> None:
         if intention is None:
             print(f"| {run.folder} | no IIE | - | - |")
             continue
-        look = look_of(frame_weights(intention, videos), videos.times, [onset for _, onset in moving])
+        with torch.no_grad():
+            weights = intention.frame_weights(videos)  # (b, heads, t)
+        look = look_of(weights, videos.times, [onset for _, onset in moving])
         print(f"| {run.folder} | {' | '.join(f'{value:.3f}' for value in look)} |")
-
-
-@torch.no_grad()
-def frame_weights(intention: InteractionIntention, videos: VideoFeatures) -> Tensor:
-    """``(b, heads, t)``, of every head over the frames."""
-    attention = intention.attention
-    query = attention.query(intention.query_norm(videos.global_feature)).unflatten(-1, (attention.heads, -1))
-    keys, _ = attention.look_at(intention.frames_norm(videos.frames))  # (b, h, t, e)
-    logits = torch.einsum("bhe,bhte->bht", query, keys) * query.shape[-1] ** -0.5
-    return logits.softmax(dim=-1)
 
 
 def look_of(weights: Tensor, times: Tensor, onsets_seconds: Sequence[float]) -> Look:

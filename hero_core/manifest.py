@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hero_core.errors import InputError, ManifestError
-from hero_core.seal import SEAL_KEY, UNSEALED, require_unbroken, seal_of_file, sealed
+from hero_core.seal import SEAL_KEY, UNSEALED, require_unbroken, seal_of, sealed
 from hero_core.storage import write_bytes
 
 _SCHEMA_KEY = b"hero.schema"
@@ -166,9 +166,13 @@ def _opened(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetFile]:
     expected = (schema.metadata or {})[_SCHEMA_KEY].decode()
     if not path.is_file():
         raise ManifestError(f"{path}: no such manifest (expected a {expected} table)")
-    require_unbroken(path, seal_of_file(path), _DAMAGED)
     try:
-        with pq.ParquetFile(path) as file:
+        data = path.read_bytes()  # whole, so that what is read is what was checked; it is compressed
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from None
+    require_unbroken(path, seal_of(data), _DAMAGED)
+    try:
+        with pq.ParquetFile(pa.BufferReader(data)) as file:
             _require_schema(path, file.schema_arrow, schema)
             yield file
     except (pa.ArrowException, OSError, ValueError, MemoryError) as error:

@@ -16,7 +16,7 @@ from hero_core.config import merged, parse_config, read_settings
 from hero_core.errors import FingerprintError, ManifestError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models import generators  # noqa: F401  registers them
-from hero_core.models.base import Generator, generator_class
+from hero_core.models.base import Generator, generator_class, optional_parts
 from hero_core.models.checkpoint import SUFFIX, Origin, load_network
 from hero_core.models.evaluator import MotionEvaluator, Sees
 from hero_core.seal import require_unbroken, seal_of_file, write_sealed_json
@@ -95,9 +95,10 @@ class LoadedRun:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """What the last part notes of its training data; empty for imported weights, and without parts."""
-        origins = list(self.origins.values())
-        return dict(origins[-1].metadata.get("data") or {}) if origins else {}
+        """What the last part that it needs notes of its training data; empty for imported weights, or no part."""
+        optional = optional_parts(type(self.generator))
+        needed = [origin for name, origin in self.origins.items() if name not in optional]
+        return dict(needed[-1].metadata.get("data") or {}) if needed else {}
 
 
 def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> LoadedRun:
@@ -109,7 +110,7 @@ def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> 
         sampling: settings of how to generate, ``name=value``; otherwise the run's, which its training set down.
 
     Raises:
-        WeightsError: a part is missing or damaged.
+        WeightsError: a part is damaged, or one that it needs is missing.
         FingerprintError: a part was trained with another one than the run holds.
         ConfigError: the parts do not fit together, or a setting is unknown.
     """
@@ -127,6 +128,8 @@ def load_run(run: Path, which: Which = "best", sampling: Sequence[str] = ()) -> 
     for name, part in cls.parts.items():
         path = checkpoint_path(run, name, "best" if name in encoders else which)
         if not path.is_file():
+            if name in optional_parts(cls):
+                continue
             raise WeightsError(f"{path}: missing; train it with: hero-train {name} DATA --out {run}")
         parts[name], origins[name] = load_network(path, part)
         if part.encoded_by is not None:

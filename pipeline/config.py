@@ -37,7 +37,7 @@ class ExtractConfig(Config):
         workers: processes that decode videos and convert motions; never this one, so that a file which crashes or
             hangs costs its row only.
         limits: what one video may cost, as its decoder sees it. A process that works on one file for over
-            `kill_seconds` is killed.
+            `kill_seconds` is killed, over a small one earlier (:meth:`DecodeLimits.kill_seconds`).
         worker_mebibytes: memory that one file may take.
         retry_quarantined: try again what an earlier run put in quarantine.
         rehash: compare contents even where size and time of a file are those of an earlier run.
@@ -58,8 +58,8 @@ class ExtractConfig(Config):
 
     @property
     def kill_seconds(self) -> float:
-        """Above what the decoder allows itself: two passes over a video, and time to read the file for its hash."""
-        return 2 * self.limits.max_seconds + 30
+        """Over the largest file."""
+        return self.limits.kill_seconds(self.limits.max_bytes)
 
 
 class PairsConfig(Config):

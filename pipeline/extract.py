@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from hero_core.cache import Cache
-from hero_core.fingerprint import differences
+from hero_core.fingerprint import FeatureProvenance, differences
 from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.mirror import Mirror
 from hero_core.progress import Progress, silent
@@ -19,7 +19,6 @@ from pipeline.config import ExtractConfig
 from pipeline.earlier import Earlier
 from pipeline.encoders import Encoder
 from pipeline.engines.work import Engine, Recipe, local
-from pipeline.fingerprint import feature_provenance
 from pipeline.making import Making
 from pipeline.plan import read_plan, write_plan
 from pipeline.recipes import identity_of, recipes_of
@@ -60,18 +59,31 @@ def extract(
     recipes = recipes_of(source, encoder, identity, config)
     with only_writer(out, out / LOCK_FILE) as remark:
         cache = Cache.create_or_resume(out, identity, _description(source), mirror)
-        agendas = [agenda(recipe, cache, config, part) for recipe in recipes]
-        state = _begun(agendas)
+        state = _brought_up_to_date(cache, recipes, config, part, report, engine)
         state.notes += [remark] if remark else []
-        state.notes += _other_provenances(cache, recipes, agendas, encoder)
-        report(state.done, state.inputs)
-        making = Making(cache, config, state, engine, report)
-        for recipe, its in zip(recipes, agendas, strict=True):
-            making.make(recipe, its.resumed, its.earlier.before(its.resumed_first))
-        _plan_fresh(cache, recipes, agendas)
-        for recipe, its in zip(recipes, agendas, strict=True):
-            making.make(recipe, of_part(part, its.fresh), _older_than_fresh(cache, recipe, its))
         cache.write_quarantine()
+    return state
+
+
+def _brought_up_to_date(
+    cache: Cache,
+    recipes: Sequence[Recipe],
+    config: ExtractConfig,
+    part: Part | None,
+    report: Progress,
+    engine: Engine,
+) -> ExtractReport:
+    agendas = [agenda(recipe, cache, config, part) for recipe in recipes]
+    state = _begun(agendas)
+    for recipe, its in zip(recipes, agendas, strict=True):
+        state.notes += _other_provenances(cache, recipe, its)
+    report(state.done, state.inputs)
+    making = Making(cache, config, state, engine, report)
+    for recipe, its in zip(recipes, agendas, strict=True):
+        making.make(recipe, its.resumed, its.earlier.before(its.resumed_first))
+    _plan_fresh(cache, recipes, agendas)
+    for recipe, its in zip(recipes, agendas, strict=True):
+        making.make(recipe, of_part(part, its.fresh), _older_than_fresh(cache, recipe, its))
     return state
 
 
@@ -101,16 +113,13 @@ def _older_than_fresh(cache: Cache, recipe: Recipe, its: Agenda) -> Earlier:
     return Earlier.read(cache.parts(recipe.kind)) if its.resumed and its.fresh else its.earlier
 
 
-def _other_provenances(
-    cache: Cache, recipes: Sequence[Recipe], agendas: Sequence[Agenda], encoder: Encoder | None
-) -> list[str]:
-    if encoder is None:
+def _other_provenances(cache: Cache, recipe: Recipe, its: Agenda) -> list[str]:
+    """Where features of earlier runs were made otherwise, one line each."""
+    if recipe.provenance is None:
         return []
-    mine = feature_provenance(encoder)
+    mine = FeatureProvenance.model_validate_json(recipe.provenance)
     return [
         f"features of an earlier run were made with another {line}"
-        for recipe, its in zip(recipes, agendas, strict=True)
-        if recipe.kind == "features"
         for earlier in cache.provenances(its.earlier.provenances)
         for line in differences(earlier, mine)
     ]

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from functools import partial
 
 from hero_core.cache import Cache, Kind
 from hero_core.progress import Progress
@@ -14,7 +15,7 @@ from pipeline.engines.work import Engine, Finished, Recipe, Work
 from pipeline.plan import PlannedShard
 from pipeline.report import ExtractReport
 from pipeline.shard import ShardContent
-from pipeline.workers import Input, Outcome
+from pipeline.workers import Input, Outcome, kill_seconds_of
 
 
 class Making:
@@ -37,7 +38,11 @@ class Making:
             recipe=recipe,
             batches=[batch for batches in inputs for batch in batches],
             workers=self._config.workers,
-            limits=ItemLimits(self._config.kill_seconds, self._config.worker_mebibytes),
+            limits=ItemLimits(
+                seconds=self._config.kill_seconds,
+                mebibytes=self._config.worker_mebibytes,
+                seconds_of=partial(kill_seconds_of, limits=self._config.limits),
+            ),
             is_made=self._is_made,
             timed=self._state.timed,
         )

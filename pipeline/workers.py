@@ -15,7 +15,7 @@ from pipeline.decode.video import DecodedClip, decode_clip
 from pipeline.motions import LoadedMotion, MotionConversion, MotionError, load_motion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Input:
     """One file to read.
 
@@ -78,6 +78,15 @@ def convert_motion(item: Input, conversion: MotionConversion) -> Outcome:
         return replace(outcome, stage="motion", reason=error.reason)
     except InputError as error:  # of the body model, not of this file
         return replace(outcome, stage="motion", reason=str(error))
+
+
+def kill_seconds_of(item: Input, limits: DecodeLimits) -> float:
+    """Wall time after which a process that reads this input is killed; it follows the size, and nothing is opened."""
+    try:
+        size = item.path.stat().st_size
+    except OSError:
+        size = 0
+    return limits.kill_seconds(size)
 
 
 def broken(item: Input, stage: str, reason: str) -> Outcome:

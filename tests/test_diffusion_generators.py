@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hero_core.models.base import generator_class
 from hero_core.motion.format import MOTION_DIM
 from pipeline.decode.video import write_mp4
 from pipeline.encoders import load_encoder
@@ -15,6 +16,7 @@ from pipeline.react.cli import app as react_app
 from tests.test_toy_generator import invoke, sets
 from tests.trainer.conftest import write_training_set
 from trainer.cli import app as train_app
+from trainer.config import load_train_config, presets
 from trainer.eval.cli import app as eval_app
 
 STEPS = 4
@@ -63,6 +65,20 @@ def test_trained_resumed_measured_and_reacting(kind: str, tmp_path: Path) -> Non
             ours, theirs = (load_file(each / part / f"{name}.safetensors") for each in (run, other))
             assert [key for key in ours if not torch.equal(ours[key], theirs[key])] == []
 
+    for part in set(SMALL[kind]) & {"vae"}:  # can go on from another run's
+        finetuned = (
+            data,
+            "--generator",
+            kind,
+            "--preset",
+            "demo",
+            "--out",
+            tmp_path / "tuned",
+            "--finetune",
+            run,
+        )
+        assert f"{part}: best" in invoke(train_app, part, *finetuned, *settings(kind, 2))
+
     short = sets("multimodality_", clips=2, generations=2)
     assert kind.upper() in invoke(eval_app, "metrics", run, "--data", data, "--repeats", 1, *short)
     write_mp4(clip, [np.full((64, 64, 3), level, np.uint8) for level in range(40)], 20)
@@ -70,3 +86,18 @@ def test_trained_resumed_measured_and_reacting(kind: str, tmp_path: Path) -> Non
     with np.load(tmp_path / "out" / "clip.npz", allow_pickle=False) as arrays:
         assert arrays["vectors"].shape == (24, MOTION_DIM)
         assert np.isfinite(arrays["vectors"]).all()
+
+
+@pytest.mark.parametrize(("kind", "preset"), [(kind, each) for kind in SMALL for each in presets(kind)])
+def test_presets(kind: str, preset: str) -> None:
+    config = load_train_config(kind, preset)
+    assert config.feat_bias == 1  # plain statistics
+    training = config.section("denoiser").training
+    assert training.select_by == "reactions"
+    assert training.average_warmup == (preset != "50-steps")
+    if preset != "demo":
+        assert (training.lr, training.betas, training.batch_size) == (1e-4, (0.9, 0.999), 64)
+        assert config.sampling == generator_class(kind).sampling_settings()
+        sizes = config.section("denoiser").model.model_dump(exclude={"diffusion_steps", "mask_frames"})
+        default = type(config.section("denoiser").model)()
+        assert sizes == default.model_dump(exclude={"diffusion_steps", "mask_frames"})

@@ -18,7 +18,7 @@ from trainer.eval.cli import app as eval_app
 
 FEW_STEPS = [
     word
-    for task in ("rvq", "masked", "residual", "evaluator")
+    for task in ("rvq", "masked", "residual", "length", "evaluator")
     for word in ("--set", f"{task}.training.steps=2", "--set", f"{task}.training.batch_size=8")
 ]
 

@@ -12,7 +12,7 @@ import torch
 from hero_core.device import device_name
 from hero_core.errors import ConfigError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
-from hero_core.models.base import TrainingFacts, generator_class
+from hero_core.models.base import TrainingFacts, generator_class, optional_parts
 from hero_core.models.checkpoint import library_versions, load_network
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.statistics import MotionStatistics
@@ -393,7 +393,8 @@ def _scored(request: Request) -> Samples:
 
 def _check_scorer(name: str, request: Request, before: Sequence[str]) -> None:
     """Refuse to choose by reactions where they cannot be generated, or not be scored."""
-    if name in EVALUATORS or part_class(request.config, name).trained_on != "pairs":
+    optional = optional_parts(generator_class(request.config.generator))
+    if name in {*EVALUATORS, *optional} or part_class(request.config, name).trained_on != "pairs":
         raise ConfigError(f"{name}.training.select_by: {name} makes no reactions; only loss can choose it")
     samples = _scored(request)
     if not known_answers(samples) and len({row.pair.clip_key for row in samples.rows}) < LEAST_CLIPS:

@@ -2,13 +2,15 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from hero_core.errors import HeroError
+from hero_core.models.base import generator_class, optional_parts
 from hero_core.models.checkpoint import read_header
 from hero_core.progress import duration
+from hero_core.runs import generator_of
 from trainer.folder import STOPPED, PartFolder, parts_of
 from trainer.log import in_words, read_log
 from trainer.state import PROCESSES, launched_by
@@ -45,6 +47,7 @@ class PartStatus:
         silent_seconds: since it last wrote something.
         data: folder of the training set.
         on_motions_alone: whether that has no videos.
+        optional: whether the generator does without it, too.
     """
 
     name: str
@@ -66,6 +69,7 @@ class PartStatus:
     silent_seconds: float | None = None
     data: str | None = None
     on_motions_alone: bool = False
+    optional: bool = False
 
     @property
     def complete(self) -> bool:
@@ -101,7 +105,9 @@ def run_status(run: Path, now: float) -> list[PartStatus]:
         InputError: there is no run, or one of its files is damaged.
         ManifestError: it is of another version.
     """
-    return [part_status(folder, now) for folder in parts_of(run)]
+    folders = parts_of(run)
+    optional = optional_parts(generator_class(str(generator_of(folders[0].path.parent))))
+    return [replace(part_status(folder, now), optional=folder.name in optional) for folder in folders]
 
 
 def part_status(folder: PartFolder, now: float) -> PartStatus:
@@ -146,10 +152,10 @@ def part_status(folder: PartFolder, now: float) -> PartStatus:
 
 
 def how_to_go_on(run: Path, parts: Sequence[PartStatus]) -> str | None:
-    """The command that trains what is left; None if nothing is, as far as the data of the run goes."""
+    """The command that trains what is left; None if nothing has to be, as far as the data of the run goes."""
     alone = any(part.on_motions_alone for part in parts)  # which the parts not begun are not trained on
     left = [part for part in parts if not part.complete and not (alone and part.state == "not begun")]
-    if not left:
+    if all(part.optional and part.state == "not begun" for part in left):
         return None
     data = next((part.data for part in (*left, *reversed(parts)) if part.data), None)
     word = left[0].name if len(left) == 1 else "all"

@@ -71,6 +71,12 @@ class Attention(nn.Module):
         queries = self._split(query) if when is None else when(self._split(query))
         return self._weigh(queries, memory.keys, memory.values, bias).transpose(1, 2).flatten(2)
 
+    def weights(self, query: Tensor, memory: Memory, when: Rotation | None = None) -> Tensor:
+        """How much each query looks at each place of the memory in :meth:`gather`: ``(b, h, n, t)``, rows sum to 1."""
+        queries = self._split(query) if when is None else when(self._split(query))
+        logits: Tensor = queries @ memory.keys.mT * queries.shape[-1] ** -0.5
+        return logits.softmax(dim=-1)
+
     def _weigh(self, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
         p = self.dropout.p if self.training else 0.0
         if p == 0 or query.device.type != "cpu":

@@ -213,6 +213,7 @@ class Generator(Protocol):
     Attributes:
         kind: its name in settings and runs.
         parts: its parts by name, in training order.
+        optional_parts: names of those that it generates without, too; none unless it says so.
         settings: class of the settings that concern the generator as a whole. They reach a part only through its
             section of the settings, where a validator writes what follows from them.
         sampling_settings: class of the settings of :meth:`generate`.
@@ -287,6 +288,11 @@ def generator_class(kind: str) -> type[Any]:
 def generator_names() -> list[str]:
     """Names of all generators, in the order in which they were registered."""
     return list(_REGISTRY)
+
+
+def optional_parts(cls: type[Any]) -> frozenset[str]:
+    """Names of the parts that a run of this generator may lack."""
+    return frozenset(getattr(cls, "optional_parts", ()))
 
 
 def part_names() -> list[str]:

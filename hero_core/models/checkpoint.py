@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
 import safetensors.torch
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -105,8 +106,11 @@ def load_network(path: Path, cls: type[NetworkT]) -> tuple[NetworkT, Origin]:
     data = path.read_bytes()
     header, tensors = unpack(data, path)
     _check_header(header, path, cls.kind)
-    network = cls(parse_config(cls.settings, header["config"], str(path)))
-    require_state(network.state_dict(), tensors, path)
+    settings = parse_config(cls.settings, header["config"], str(path))
+    # Shapes first, without memory: settings that the tensors do not fit may ask for any amount of it.
+    with torch.device("meta"):
+        require_state(cls(settings).state_dict(), tensors, path)
+    network = cls(settings)
     network.load_state_dict(tensors)
     return network.eval(), Origin(path, hashlib.sha256(data).hexdigest(), header["metadata"])
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from hero_core.view.axes import Axis, exact_axis, linear_axis, log_axis, short
-from hero_core.view.figure import Array, Colour
+from hero_core.view.figure import START, Array, Colour
 from hero_core.view.page import EMPTY, LABEL, MARGIN, PAGE, TITLE, put_picture, put_text, text_width
-from hero_core.view.render import BACKGROUND, FAINT, INK, START, Frame, mix
+from hero_core.view.render import BACKGROUND, FAINT, INK, Frame, mix
 
 _WIDTH, _HEIGHT = 400, 250  # of a panel
 _GAP = 16

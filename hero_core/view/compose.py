@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from hero_core.errors import InputError
 from hero_core.motion.format import FPS
+from hero_core.view.figure import START
 from hero_core.view.page import (
     EMPTY,
     HEADER,
@@ -19,7 +20,7 @@ from hero_core.view.page import (
     put_text,
     put_title,
 )
-from hero_core.view.render import FAINT, START, Frame, render_motion
+from hero_core.view.render import FAINT, Frame, render_motion
 
 _HEIGHT, _VIDEO_WIDTH = 480, 640  # of the pictures
 _REACTION_X = 2 * MARGIN + _VIDEO_WIDTH

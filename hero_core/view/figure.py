@@ -1,11 +1,12 @@
 """The drawn body: which balls stand around which joints, in which colours. Geometry only, in metres."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hero_core.motion.humanml3d import FEET
 from hero_core.motion.skeleton import PARENTS
 
 Array = NDArray[np.float64]
@@ -15,6 +16,7 @@ LEFT: Colour = (38, 112, 214)  # the person's own left
 RIGHT: Colour = (232, 110, 44)
 TRUNK: Colour = (86, 98, 117)
 NOSE: Colour = (140, 149, 163)
+START: Colour = (46, 160, 120)  # where a motion starts
 
 HEAD_RADIUS_M = 0.105
 _HAND_RADIUS_M = 0.04
@@ -63,6 +65,19 @@ def facing(pose: Array) -> Array:
     """Unit vector (3,) on the floor to where hips and shoulders face."""
     across = (pose[1] - pose[2]) + (pose[16] - pose[17])  # to the person's left
     return _unit(np.cross(across, [0.0, 1.0, 0.0]) * np.array([1.0, 0.0, 1.0]))
+
+
+def body_json() -> dict[str, Any]:
+    """Limbs, measures and colours of this body as JSON values, for a viewer that draws it itself."""
+    colours = {"left": LEFT, "right": RIGHT, "trunk": TRUNK, "nose": NOSE, "mark": START}
+    return {
+        "left": [*_LEFT_LEG, *_LEFT_ARM],
+        "right": [*_RIGHT_LEG, *_RIGHT_ARM],
+        "colours": {name: "#" + bytes(colour).hex() for name, colour in colours.items()},
+        "head_radius_m": HEAD_RADIUS_M,
+        "hand_radius_m": _HAND_RADIUS_M,
+        "feet": FEET,
+    }
 
 
 def _part(hulls: list[Hull], colour: Colour) -> Part:

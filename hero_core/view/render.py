@@ -13,14 +13,13 @@ from scipy.ndimage import gaussian_filter1d
 
 from hero_core.errors import InputError
 from hero_core.motion.format import FPS, JOINT_COUNT
-from hero_core.view.figure import HEAD_RADIUS_M, Array, Colour, Part, body_parts, facing
+from hero_core.view.figure import HEAD_RADIUS_M, START, Array, Colour, Part, body_parts, facing
 
 Frame = NDArray[np.uint8]  # (h, w, 3) RGB
 
 BACKGROUND: Colour = (252, 252, 254)
 INK: Colour = (44, 52, 64)
 FAINT: Colour = (126, 136, 151)
-START: Colour = (46, 160, 120)
 _TILE: Colour = (229, 233, 240)
 
 _SUPERSAMPLING = 2

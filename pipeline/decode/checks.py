@@ -49,6 +49,13 @@ class DecodeLimits(Config):
             granted = min(granted, by_frames)
         return min(self.max_seconds, self.base_seconds + granted)
 
+    def kill_seconds(self, file_bytes: int) -> float:
+        """Wall time after which a process that reads a file of this size is killed, whatever the file declares.
+
+        Above what the decoder allows itself: two passes, and time to read the file for its hash.
+        """
+        return 2 * self.seconds_for(file_bytes, 0, None) + 30
+
 
 class DecodeError(HeroError):
     """A video that cannot be used.

@@ -41,12 +41,18 @@ class ItemLimits:
     """What one item may cost the process that works on it.
 
     Attributes:
-        seconds: wall time; computing time may not be longer either.
+        seconds: wall time at most; computing time may not be longer either.
         mebibytes: memory beyond what the process takes when it starts. Held on Linux only.
+        seconds_of: what of these seconds an item is given, where that is not all; importable by name.
     """
 
     seconds: float
     mebibytes: int
+    seconds_of: Callable[[Any], float] | None = None
+
+    def seconds_for(self, item: object) -> float:
+        """Wall time of an item."""
+        return self.seconds if self.seconds_of is None else min(self.seconds, self.seconds_of(item))
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class Worker(Generic[ItemT, ResultT]):
         try:
             self._connection.recv()
         except (EOFError, OSError):
-            raise StartError(f"a worker process died at its start ({self._ending()})") from None
+            raise StartError(f"a worker process died at its start ({self._ending(None)})") from None
 
     def is_alive(self) -> bool:
         """Whether it is still there."""
@@ -135,14 +141,15 @@ class Worker(Generic[ItemT, ResultT]):
 
     def do(self, item: ItemT) -> "Done[ResultT] | Raised | Broken":
         """Have it work on an item. After a :class:`Broken` the process has ended."""
+        seconds = self._limits.seconds_for(item) if self._limits else None
         try:
             self._connection.send(item)
-            if not self._connection.poll(self._limits.seconds if self._limits else None):
+            if not self._connection.poll(seconds):
                 self.kill()
-                return Broken(self._too_long())
+                return Broken(_too_long(seconds))
             reply: Done[ResultT] | Raised | Broken = self._connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
-            return Broken(self._ending())
+            return Broken(self._ending(seconds))
         if isinstance(reply, Broken):
             self.kill()
         return reply
@@ -155,8 +162,8 @@ class Worker(Generic[ItemT, ResultT]):
         with self._lock:
             self._process.join(0)
 
-    def _ending(self) -> str:
-        """How it ended."""
+    def _ending(self, seconds: float | None) -> str:
+        """How it ended, which may be over the time that it had."""
         if not wait([self._process.sentinel], _ENDING_SECONDS):
             self.kill()
             return "no longer answered"
@@ -165,13 +172,16 @@ class Worker(Generic[ItemT, ResultT]):
             code = self._process.exitcode
         if code is not None and code < 0:
             return (
-                self._too_long() if -code == getattr(signal, "SIGXCPU", None) else f"killed by signal {-code}"
+                _too_long(seconds)
+                if -code == getattr(signal, "SIGXCPU", None)
+                else f"killed by signal {-code}"
             )
         return f"ended with exit code {code}"
 
-    def _too_long(self) -> str:
-        assert self._limits is not None
-        return f"over {self._limits.seconds:g} s"
+
+def _too_long(seconds: float | None) -> str:
+    assert seconds is not None
+    return f"over {seconds:.3g} s"
 
 
 @contextmanager
@@ -198,7 +208,7 @@ def _serve(
         while True:
             item = connection.recv()
             if limits is not None:
-                _limit_computing(limits.seconds)
+                _limit_computing(limits.seconds_for(item))
             connection.send(_reply(function, item, limits))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return

@@ -24,7 +24,7 @@ def main() -> None:
 def react_command(
     video: Annotated[Path, typer.Argument(help="What to react to.")],
     run_folder: Annotated[Path, typer.Option("--run", help="Run folder of hero-train.")],
-    out: Annotated[Path, typer.Option(help="Folder for the .npz, .bvh and .mp4.")] = Path(),
+    out: Annotated[Path, typer.Option(help="Folder for the .npz, .bvh, .mp4 and .html.")] = Path(),
     length: Annotated[
         str | None,
         typer.Option(help="Frames at 20 fps, 4 to 200; auto: the generator decides. Default 88, or auto."),
@@ -46,7 +46,7 @@ def react_command(
     ] = "auto",
     version: VersionOption = False,
 ) -> None:
-    """Generate a human reaction to a video: HumanML3D motion, BVH, and a film of both side by side."""
+    """Generate a human reaction to a video: HumanML3D motion, BVH, a film of both side by side, and a page."""
     further = further_formats(formats)
     files = react(
         video,
@@ -66,6 +66,7 @@ def react_command(
     console.print(files.reaction.statement, style="bold", highlight=False, markup=False)
     for warning in files.reaction.warnings:
         console.print(f"warning: {warning}", style="yellow", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"open in a browser: {files.page}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _say(done: int, total: int, note: str = "") -> None:

@@ -5,9 +5,9 @@ from typing import get_args
 
 from hero_core.errors import ConfigError
 from hero_core.exports import SUFFIXES, Exported, Format, export
-from pipeline.react.film import Reaction
+from pipeline.react.reaction import Reaction
 
-_ALWAYS = ("npz", "bvh", "mp4")
+_ALWAYS = ("npz", "bvh", "mp4", "html")
 
 
 def further_formats(names: str) -> tuple[Format, ...]:

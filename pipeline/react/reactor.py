@@ -11,13 +11,15 @@ from torch import Tensor
 from hero_core.errors import InputError, WeightsError
 from hero_core.models.base import VideoFeatures
 from hero_core.models.checkpoint import library_versions
+from hero_core.models.explanation import explain
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.progress import Progress, silent
 from hero_core.runs import load_run
 from hero_core.storage import sha256_of_file
 from pipeline.react.encoder import load_run_encoder
-from pipeline.react.film import Reaction, ReactionFiles, write_reaction
+from pipeline.react.film import ReactionFiles, write_reaction
+from pipeline.react.reaction import Reaction
 
 Length: TypeAlias = int | Literal["auto"] | None
 """Of a reaction: frames, what the generator chooses, or the default."""
@@ -106,7 +108,10 @@ class Reactor:
             "warnings": list(warnings),
             "versions": library_versions(),
         }
-        return Reaction(video, vectors, vectors_to_joints(vectors), clip, statement, provenance, warnings)
+        (explained,) = explain(self.generator, condition, [vectors])
+        return Reaction(
+            video, vectors, vectors_to_joints(vectors), clip, statement, provenance, warnings, explained
+        )
 
     def _length(self, frames: Length) -> Tensor | None:
         """As :meth:`Generator.generate` takes it, ``(1,)``."""
@@ -134,7 +139,7 @@ def react(
     sampling: Sequence[str] = (),
     report: Progress = silent,
 ) -> ReactionFiles:
-    """Generate a reaction to one video and write ``out/{video's name}.npz``, ``.bvh`` and ``.mp4``.
+    """Generate a reaction to one video and write ``out/{video's name}.npz``, ``.bvh``, ``.mp4`` and ``.html``.
 
     Arguments and errors are those of :class:`Reactor`, :meth:`Reactor.react` and
     :func:`pipeline.react.film.write_reaction`; ``report`` is told what is being done.
@@ -143,7 +148,7 @@ def react(
     reactor = Reactor(run, weights, device, sampling)
     report(1, 3, "watching the video and generating the reaction")
     reaction = reactor.react(video, length_frames, seed)
-    report(2, 3, "drawing the film")
+    report(2, 3, "drawing the film and the page")
     files = write_reaction(reaction, out)
     report(3, 3)
     return files

@@ -11,7 +11,7 @@ UNKNOWN = "unknown"
 """Category of a video whose source does not tell."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceVideo:
     """A video that a source lists; it may turn out to be missing or broken.
 
@@ -32,7 +32,7 @@ class SourceVideo:
     group: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourceMotion:
     """A motion that a source lists; it may turn out to be missing or broken.
 
@@ -47,7 +47,7 @@ class SourceMotion:
     fps: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SourcePair:
     """A video and a motion that fits it; or, with ``video_key`` ``None``, a motion of its own.
 

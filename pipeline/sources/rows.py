@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from hero_core.errors import InputError
@@ -101,10 +101,11 @@ _CALLED = {"broad": "category", "group": "parent_video", "fps": "motion_fps"}
 
 def _check_same(first: SourceVideo | SourceMotion, item: SourceVideo | SourceMotion, where: str) -> None:
     if first != item:
-        differing = (name for name, value in vars(item).items() if getattr(first, name) != value)
-        names = (_CALLED.get(name, name) for name in differing)
+        names = (field.name for field in fields(item))
+        differing = (name for name in names if getattr(first, name) != getattr(item, name, None))
+        called = ", ".join(_CALLED.get(name, name) for name in differing)
         raise InputError(
-            f"{where}: {item.relative} differs from an earlier row in {', '.join(names)}; make the rows agree"
+            f"{where}: {item.relative} differs from an earlier row in {called}; make the rows agree"
         )
 
 

@@ -6,12 +6,13 @@ import pytest
 import torch
 
 from hero_core import runs
-from hero_core.errors import ConfigError, FingerprintError, ManifestError, WeightsError
+from hero_core.errors import ConfigError, FingerprintError, InputError, ManifestError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import VideoFeatures
 from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero import Hero, HeroSampling, MaskedTransformer, ResidualTransformer
+from hero_core.models.generators.hero.length import LengthConfig, LengthHead
 from hero_core.models.generators.hero.masked import MaskedConfig
 from hero_core.models.generators.hero.residual import ResidualConfig
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
@@ -70,6 +71,27 @@ def test_a_run_generates(run: Path) -> None:
     video = VideoFeatures(frames, frames.mean(dim=1), torch.arange(4)[None] / 4)
     motion = load_generator(run).generate(video, torch.tensor([16]), torch.Generator()).motion
     assert motion.shape == (1, 16, 263)
+
+
+def test_a_run_chooses_lengths_once_it_has_the_part_that_does(run: Path) -> None:
+    frames = torch.randn(2, 4, 16)
+    video = VideoFeatures(frames, frames.mean(dim=1), torch.arange(4).expand(2, 4) / 4)
+    without = load_run(run)
+    assert not without.generator.chooses_length
+    with pytest.raises(InputError, match="hero-train length DATA --out RUN"):
+        without.generator.generate(video, None, torch.Generator())
+    given = without.generator.generate(video, torch.tensor([16, 8]), torch.Generator().manual_seed(0))
+
+    head = LengthHead(LengthConfig(width=8, max_tokens=60, feature_dim=16, intention_heads=2))
+    save_network(checkpoint_path(run, "length"), head, {"data": {"name": "another"}})
+    loaded = load_run(run)
+    assert loaded.generator.chooses_length
+    assert list(loaded.origins) == ["rvq", "masked", "residual", "length"]
+    assert loaded.data == {"name": "toy"}
+    chosen = loaded.generator.generate(video, None, torch.Generator())
+    assert (chosen.lengths // 4).tolist() == head.eval().choose(video).clamp(max=50).tolist()
+    again = loaded.generator.generate(video, torch.tensor([16, 8]), torch.Generator().manual_seed(0))
+    assert torch.equal(given.motion, again.motion)
 
 
 def test_a_run_samples_as_it_was_set_down_unless_told_otherwise(run: Path) -> None:

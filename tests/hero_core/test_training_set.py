@@ -1,5 +1,6 @@
 """A training set reads what it wrote, keeps its splits apart, and refuses what does not fit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -153,3 +154,16 @@ def test_what_does_not_fit_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "dataset.json", description | {"schema": "training-data/1"})
     with pytest.raises(ManifestError, match="hero-pipeline build-pairs"):
         TrainingSet(tmp_path)
+
+
+def test_the_first_motion_of_every_training_clip_can_be_read_alone(tmp_path: Path) -> None:
+    rows = [replace(row, pair=replace(row.pair, clip_key="same")) for row in make(tmp_path)]
+    write_manifest(tmp_path, rows)
+    write_description(tmp_path, rows, None, name="made", statement="made by a test")
+    data = TrainingSet(tmp_path)
+    first = data.with_first_motions()
+    assert [row.pair.key for row in first.rows] == ["train-0", "val-0", "test-0", "test-1"]
+    assert len(data.train()) == 3
+    assert [sample.pair.key for sample in first.train()] == ["train-0"]
+    assert first.digest != data.digest
+    assert first.fingerprint == data.fingerprint

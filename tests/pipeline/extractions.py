@@ -14,6 +14,7 @@ import torch
 from pipeline.config import ExtractConfig
 from pipeline.encoders import random_tc_clip
 from pipeline.extract import extract
+from pipeline.selection import Part
 from pipeline.sources import open_source
 from tests.pipeline.conftest import TINY
 
@@ -40,6 +41,7 @@ def run(request: dict[str, str]) -> None:
             encoder,
             config,
             lambda done, total, note="": say("done", done),
+            part=Part.parse(request["part"]) if "part" in request else None,
         )
     except KeyboardInterrupt:
         os._exit(INTERRUPTED)

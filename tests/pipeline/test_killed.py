@@ -18,6 +18,8 @@ import pytest
 
 from hero_core.cache import KINDS, OK, Cache
 from hero_core.manifest import CACHE, read_table
+from hero_core.mirror import Place
+from pipeline.merge import merge
 from pipeline.sources import Source, open_source
 from tests.pipeline.conftest import make_source
 from tests.pipeline.engines.test_local import needs_proc, session_of, wait_for
@@ -43,11 +45,16 @@ class Extractions:
         self.last = 0
 
     def run(
-        self, out: Path, shards: str, after: int | None = None, harm: Callable[[int], None] = print
+        self,
+        out: Path,
+        shards: str,
+        after: int | None = None,
+        harm: Callable[[int], None] = print,
+        **settings: str,
     ) -> int:
         """Extract, do ``harm`` to the process once ``after`` inputs are done, and return how it ended."""
         assert self._program.stdin is not None
-        request = {"source": str(self._source), "out": str(out), "shards": shards}
+        request = {"source": str(self._source), "out": str(out), "shards": shards} | settings
         self._program.stdin.write(json.dumps(request) + "\n")
         self._program.stdin.flush()
         said = dict[str, int]()
@@ -145,6 +152,23 @@ def test_killed_at_random_points(shards: str, source: Path, extractions: Extract
     assert hashes(out) == whole
     require_each_once(out, opened)
     assert harmed > 0
+
+
+def test_parts_that_are_killed_merge_to_the_whole(
+    source: Path, extractions: Extractions, tmp_path: Path
+) -> None:
+    drawn, killed = random.Random(0), 0
+    assert extractions.run(tmp_path / "whole", "tar") == 0
+    parts = [tmp_path / f"part-{number}" for number in (1, 2)]
+    for number, out in enumerate(parts, 1):
+        for _ in range(2):
+            part = f"{number}/2"
+            killed += extractions.run(out, "tar", drawn.randrange(6), kill_all, part=part) != 0
+            wait_for(lambda: not session_of(extractions.last))
+        assert extractions.run(out, "tar", part=f"{number}/2") == 0
+    merge([Place(out) for out in parts], Place(tmp_path / "merged"))
+    assert killed > 0
+    assert hashes(tmp_path / "merged") == hashes(tmp_path / "whole")
 
 
 def require_each_once(out: Path, source: Source) -> None:

@@ -9,7 +9,7 @@ from hero_core.storage import sha256_of_file
 from pipeline.decode.checks import DecodeLimits
 from pipeline.decode.video import DecodedClip
 from pipeline.motions import LoadedMotion, MotionConversion
-from pipeline.workers import Input, Outcome, convert_motion, decode_video
+from pipeline.workers import Input, Outcome, convert_motion, decode_video, kill_seconds_of
 from tests.pipeline.conftest import make_video, save_motion, standing_motion
 
 
@@ -29,6 +29,17 @@ def test_a_video_and_a_motion(tmp_path: Path) -> None:
     converted = convert_motion(Input("k", tmp_path / "a.npy", "a.npy", "m"), MotionConversion())
     assert isinstance(converted.content, LoadedMotion)
     assert converted.content.record.length == 39
+
+
+def test_a_process_is_killed_over_a_small_file_sooner(tmp_path: Path) -> None:
+    seconds = {}
+    for name, size in (("small", 200_000), ("large", 10**9)):
+        path = tmp_path / name
+        with path.open("wb") as file:
+            file.truncate(size)
+        seconds[name] = kill_seconds_of(Input("k", path, name, "m"), DecodeLimits())
+    assert seconds == {"small": pytest.approx(2 * (20 + 2) + 30), "large": 2 * 300 + 30}
+    assert kill_seconds_of(Input("k", tmp_path / "gone", "gone", "m"), DecodeLimits()) == 2 * 20 + 30
 
 
 def test_known_content_is_not_read_again(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from trainer.cli import app as train_app
 CPU = torch.device("cpu")
 STEPS = ["--set", "rvq.training.window_frames=20", "--set", "masked.training.select_by=loss"] + [
     word
-    for task in ("rvq", "masked", "residual", "evaluator")
+    for task in ("rvq", "masked", "residual", "length", "evaluator")
     for word in ("--set", f"{task}.training.steps=2", "--set", f"{task}.training.batch_size=8")
 ]
 FULL_SIZE_CLIPS = 3  # the fewest that split without options
@@ -111,7 +111,7 @@ def test_official_lists_build_and_train(realdata_dir: Path, mini_features: Path,
     assert sum(counts["pairs"].values()) == counts["listed_pairs"] == stated
     assert verify(tmp_path / "data").problems == ()
     invoke(train_app, ["all", tmp_path / "data", "--out", tmp_path / "run", "--preset", "demo", *STEPS])
-    for part in ("rvq", "masked", "residual", "evaluator"):
+    for part in ("rvq", "masked", "residual", "length", "evaluator"):
         assert (tmp_path / "run" / part / "best.safetensors").is_file()
 
 

@@ -150,13 +150,14 @@ TINY = (
             "intention_heads=2",
         )
     ),
+    "length.model.width=8",
     *(
         f"evaluator.model.{name}=8"
         for name in ("movement_hidden", "movement_dim", "motion_hidden", "embedding_dim")
     ),
     *(
         f"{name}.training.{setting}"
-        for name in ("rvq", "masked", "residual", "evaluator")
+        for name in ("rvq", "masked", "residual", "length", "evaluator")
         for setting in (
             "steps=7",
             "batch_size=4",

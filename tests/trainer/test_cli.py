@@ -15,7 +15,7 @@ from trainer.cli import app, main
 from trainer.config import load_train_config
 from trainer.log import read_log
 
-PARTS = ("rvq", "masked", "residual", "evaluator", "joint_evaluator")
+PARTS = ("rvq", "masked", "residual", "length", "evaluator", "joint_evaluator")
 COMMANDS = (*PARTS, "all", "import-official", "settings", "status", "curves")
 
 
@@ -105,7 +105,7 @@ def test_all_then_all_again_then_further_then_an_ablation(hero_train, data_folde
     assert (code, "holds a run already" in error) == (2, True)
 
     code, out, _ = hero_train("all", data_folder, "--out", run, "--resume")
-    assert (code, out.count("finished already")) == (0, 5)
+    assert (code, out.count("finished already")) == (0, len(PARTS))
 
     code, _, error = hero_train(
         "all", data_folder, "--out", run, "--resume", "--set", "masked.training.lr=0.5"
@@ -121,7 +121,7 @@ def test_all_then_all_again_then_further_then_an_ablation(hero_train, data_folde
     ablated = tmp_path / "no-iie"
     words = ("--parts-from", run, "--set", "ablation=no-iie")
     code, out, _ = hero_train("all", data_folder, "--out", ablated, *words)
-    assert (code, out.count(f"taken from {run}")) == (0, 3)
+    assert (code, out.count(f"taken from {run}")) == (0, 4)
     stored = {name: read_json(ablated / name / "config.json") for name in PARTS}
     assert stored["masked"]["ablation"] == stored["residual"]["ablation"] == "no-iie"
     assert read_json(ablated / "evaluator" / "run.json")["taken_from"] == str(run / "evaluator")
@@ -138,7 +138,7 @@ def test_all_side_by_side(hero_train, data_folder, tmp_path, tiny_overrides):
     assert code == 0
     assert all(f"{name}: 7/7" in out and f"{name}: best at step " in out for name in PARTS)
     code, out, _ = hero_train(*words, *tiny_overrides, "--resume")
-    assert (code, out.count("finished already")) == (0, 5)
+    assert (code, out.count("finished already")) == (0, len(PARTS))
 
 
 def test_all_on_a_cpu_without_a_preset_says_what_and_how_long(
@@ -149,10 +149,8 @@ def test_all_on_a_cpu_without_a_preset_says_what_and_how_long(
     )
     assert code == 0
     before, _, after = out.partition("rvq: 0/7")
-    assert (
-        "Training evaluator, joint_evaluator, rvq, masked, residual of hero one after another, on the CPU"
-        in before
-    )
+    parts = "evaluator, joint_evaluator, rvq, masked, residual, length"
+    assert f"Training {parts} of hero one after another, on the CPU" in before
     assert "Settings: paper" in before
     assert "choose --preset demo" in before
     assert after.count("rvq: 7 steps of ") == 1
@@ -253,7 +251,7 @@ def test_interrupt_saves_and_says_how_to_go_on(hero_train, data_folder, tmp_path
     code, out, _ = hero_train("status", run)
     assert code == 0
     assert "rvq: state stopped, step " in out
-    assert out.count("state not begun") == 4
+    assert out.count("state not begun") == len(PARTS) - 1
     assert f"\ngo on with: hero-train all {data_folder} --out {run} --resume\n" in out
     (run / "rvq" / "curves.png").unlink(missing_ok=True)
     assert hero_train("curves", run)[:2] == (0, f"written: {run / 'rvq' / 'curves.png'}\n")

@@ -47,6 +47,8 @@ DEMO_DIFFERS_IN = {
         for name in ("code_dim", "latent_dim", "ff_size", "layers", "heads", "frame_time")
     ),
     "masked.training.average_decay",
+    "length.model.width",
+    "length.model.use_iie",
     "sampling.guidance_scale",
     *(
         f"{evaluator}.model.{name}"

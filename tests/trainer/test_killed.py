@@ -29,7 +29,7 @@ def processes():
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-@pytest.mark.parametrize("name", ["rvq", "masked", "residual", "evaluator"])
+@pytest.mark.parametrize("name", ["rvq", "masked", "residual", "length", "evaluator"])
 def test_killed_outright_at_ten_random_steps(name, new_run, tmp_path, train_tiny, same_training, processes):
     def run(where):
         return tmp_path / where if name == "rvq" else new_run(where)

@@ -25,7 +25,7 @@ from trainer.runs import check, take_part
 def whole_run(tmp_path_factory, train_tiny):
     """All of it, trained without a kill; tests only read it."""
     run = tmp_path_factory.mktemp("whole")
-    for name in ("rvq", "masked", "residual", "evaluator", "joint_evaluator"):
+    for name in ("rvq", "masked", "residual", "length", "evaluator", "joint_evaluator"):
         train_tiny(name, run)
     return run
 
@@ -407,9 +407,9 @@ def test_fine_tuning_from_nothing(tmp_path, train_tiny):
 @pytest.mark.parametrize(
     ("ablation", "taken"),
     [
-        ("none", {"rvq", "masked", "residual", "evaluator"}),
-        ("no-iie", {"rvq", "evaluator"}),
-        ("no-die", {"rvq", "evaluator"}),
+        ("none", {"rvq", "masked", "residual", "length", "evaluator"}),
+        ("no-iie", {"rvq", "length", "evaluator"}),
+        ("no-die", {"rvq", "length", "evaluator"}),
     ],
 )
 def test_an_ablation_takes_the_parts_that_would_come_out_the_same(
@@ -417,7 +417,7 @@ def test_an_ablation_takes_the_parts_that_would_come_out_the_same(
 ):
     run, override = tmp_path / "ablated", f"ablation={ablation}"
     copied = set()
-    for name in ("rvq", "masked", "residual", "evaluator"):
+    for name in ("rvq", "masked", "residual", "length", "evaluator"):
         if take_part(name, train_tiny.request(run, override), whole_run, only_same=True):
             copied.add(name)
             assert read_json(run / name / "run.json")["taken_from"] == str(whole_run / name)
@@ -488,3 +488,11 @@ def test_stored_settings_of_another_version_are_refused(tmp_path, train_tiny):
     write_json(path, {**read_json(path), "unheard_of": 1})
     with pytest.raises(ConfigError, match="unheard_of"):
         PartFolder(tmp_path, "evaluator").stored_config()
+
+
+def test_one_motion_for_each_video_is_other_data(train_tiny, tmp_path):
+    every, first = (
+        train_tiny.request(tmp_path, f"motions_per_video={which}").data for which in ("all", "first")
+    )
+    assert first.digest != every.digest
+    assert len(first.train()) <= len(every.train())

@@ -12,7 +12,7 @@ from trainer.loop import StoppedError
 from trainer.runs import train_part
 from trainer.side_by_side import rounds, train_side_by_side
 
-PARTS = ("evaluator", "joint_evaluator", "rvq", "masked", "residual")
+PARTS = ("evaluator", "joint_evaluator", "rvq", "masked", "residual", "length")
 
 
 def requests_of(names, train_tiny, run, *overrides):
@@ -27,7 +27,7 @@ def test_what_a_part_needs_comes_in_an_earlier_round(train_tiny, tmp_path):
     def groups(*overrides, names=PARTS):
         return rounds(names, requests_of(PARTS, train_tiny, tmp_path, *overrides))
 
-    first = ["evaluator", "joint_evaluator", "rvq"]
+    first = ["evaluator", "joint_evaluator", "rvq", "length"]
     assert groups() == [first, ["masked", "residual"]]
     assert groups("residual.training.select_by=reactions") == [first, ["masked"], ["residual"]]
     assert groups("masked.training.select_by=reactions", names=["masked", "residual"]) == [

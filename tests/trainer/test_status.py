@@ -26,8 +26,15 @@ def killed_run(tmp_path, train_tiny):
 
 def test_a_finished_part_and_those_not_begun(tokenizer_run, data_folder):
     parts = run_status(tokenizer_run, time.time())
-    assert [part.name for part in parts] == ["evaluator", "joint_evaluator", "rvq", "masked", "residual"]
-    assert [part.state for part in parts] == ["not begun", "not begun", "finished", "not begun", "not begun"]
+    assert [part.name for part in parts] == [
+        "evaluator",
+        "joint_evaluator",
+        "rvq",
+        "masked",
+        "residual",
+        "length",
+    ]
+    assert [part.state for part in parts] == [*["not begun"] * 2, "finished", *["not begun"] * 3]
     rvq = parts[2]
     best = read_json(tokenizer_run / "rvq" / "run.json")["best"]
     assert (rvq.step, rvq.total, rvq.seconds_left, rvq.device) == (7, 7, None, "cpu")
@@ -147,6 +154,13 @@ def test_how_to_go_on(tmp_path):
     assert how_to_go_on(run, [not_begun, PartStatus("residual", "not begun")]) == (
         f"hero-train all DATA --out {run} --resume"
     )
+    optional = PartStatus("length", "not begun", optional=True)
+    assert how_to_go_on(run, [finished, optional]) is None
+    assert how_to_go_on(run, [finished, not_begun, optional]) == (
+        f"hero-train all '/data/my set' --out {run} --resume"
+    )
+    began = replace(optional, state="stopped")
+    assert how_to_go_on(run, [finished, began]) == f"hero-train length '/data/my set' --out {run} --resume"
     alone = PartStatus("rvq", "finished", data="/data", on_motions_alone=True)
     assert how_to_go_on(run, [alone, not_begun]) is None
 

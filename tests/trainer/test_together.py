@@ -25,11 +25,12 @@ from trainer.loop import StoppedError, reproducible, train
 from trainer.runs import check, ready, take_part
 from trainer.status import how_to_go_on, run_status
 
-PARTS = ("evaluator", "joint_evaluator", "rvq", "masked", "residual")
+PARTS = ("evaluator", "joint_evaluator", "rvq", "masked", "residual", "length")
 KILLED = ("rvq", "masked")
 PLAIN = (
     "evaluator.model.dropout=0",
     "rvq.model.dropout=0",
+    "length.model.dropout=0",
     *(f"{name}.model.{each}dropout=0" for name in ("masked", "residual") for each in ("", "intention_")),
 )
 """Without what differs between ranks."""

@@ -12,6 +12,7 @@ from hero_core.runs import Which, generator_of, load_run
 from hero_core.training_set import TrainingSet
 from trainer.eval.compare_cli import by_category_command, compare_command
 from trainer.eval.evaluators import load_evaluators
+from trainer.eval.gallery_cli import gallery_command
 from trainer.eval.measure import RESULT, measure, write_result
 from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
 from trainer.eval.report import HeldOutSplit, Subject, notes
@@ -101,3 +102,4 @@ app.command("table2")(table2_command)
 app.command("unseen")(unseen_command)
 app.command("compare")(compare_command)
 app.command("by-category")(by_category_command)
+app.command("gallery")(gallery_command)

@@ -8,16 +8,18 @@ from hero_core.errors import InputError
 from hero_core.minivimo.questions import QUESTIONS
 from hero_core.storage import read_json
 from trainer.eval.by_clip import ByClip
-from trainer.eval.formats import WORDS, number
 from trainer.eval.measure import RESULT
-from trainer.eval.paired import BETTER, RIGHT, best_apart, difference, require_same_pairs, resampled
+from trainer.eval.paired import RIGHT, Difference, best_apart, difference, require_same_pairs, resampled
+from trainer.eval.panels import panels, shown
 from trainer.eval.plausibility import is_subcategory
 from trainer.eval.report import SCHEMA
 from trainer.eval.rows import Row, model_row, truth_rows
 from trainer.eval.study_table import StudyTable
 from trainer.eval.tables import Table
 
-RESAMPLES = 1000
+CATEGORY_METRICS = ("r_precision_1", "fid", "kid", "diversity", "multimodality")
+"""Of the reactions, in the tables by category."""
+
 _EMPTY = "-"
 
 
@@ -62,7 +64,7 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
     first, *others = kept
     for other in others:
         require_same_pairs(kept[first], kept[other])
-    drawn = {name: resampled([one], RESAMPLES) for name, one in kept.items()}
+    drawn = {name: resampled([one]) for name, one in kept.items()}
     best = best_apart(drawn)
     rows: list[Row] = truth_rows(results[first])[:1]
     for name, result in results.items():
@@ -75,17 +77,27 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
         "one training each: another seed may turn a small difference round",
     ]
     table = StudyTable(title, rows, some["statements"], notes)
-    metrics = [name for name in BETTER if all(name in each for each in drawn.values())]
+    every = drawn.values()
+    metrics = [
+        name
+        for panel in panels(drawn[first])
+        for name in panel.metrics
+        if all(name in each for each in every)
+    ]
+    metrics = list(dict.fromkeys(metrics))
     lines = []
     for other in others:
         found = {name: difference(drawn[other][name], drawn[first][name]) for name in metrics}
-        cells = [
-            f"{_signed(name, each.value)} ({_signed(name, each.band.low)} to {_signed(name, each.band.high)})"
-            for name, each in found.items()
+        lines += [
+            (other, shown(name).heading, *_difference_cells(name, each)) for name, each in found.items()
         ]
-        lines.append((other, *cells))
-    columns = ["", *(WORDS[name] for name in metrics)]
-    return table, Table(f"more than {first} (paired 95 % interval over videos)", columns, lines)
+    columns = ("", "metric", f"more than {first}", "95 % interval over videos, paired", "apart")
+    return table, Table("clip by clip", columns, lines)
+
+
+def _difference_cells(metric: str, found: Difference) -> tuple[str, str, str]:
+    low, high = _signed(metric, found.band.low), _signed(metric, found.band.high)
+    return _signed(metric, found.value), f"{low} to {high}", "yes" if found.apart else ""
 
 
 def by_category(result: Mapping[str, Any]) -> list[Table]:
@@ -109,7 +121,8 @@ def _by_group(
     right = [
         question for question in QUESTIONS if any(question in each["shares"] for each in judged.values())
     ]
-    metrics = list(dict.fromkeys(metric for name in names for metric in groups[name]["generated"]))
+    measured = {metric for name in names for metric in groups[name]["generated"]}
+    metrics = [metric for metric in CATEGORY_METRICS if metric in measured]
     rows = []
     for name in names:
         shares = judged[name]["shares"] if name in judged else {}
@@ -119,12 +132,12 @@ def _by_group(
                 name,
                 str(groups[name]["pairs"]),
                 *(_share(shares.get(question)) for question in right),
-                *(_value(values.get(metric)) for metric in metrics),
-                _value(groups[name]["real"]["diversity"]),
+                *(_value(metric, values.get(metric)) for metric in metrics),
+                _value("diversity", groups[name]["real"]["diversity"]),
             )
         )
-    columns = ["category", "n", *(WORDS[f"{RIGHT}{question}"] for question in right)]
-    columns += [*(WORDS.get(metric, metric.replace("_", " ")) for metric in metrics), "real Diversity"]
+    columns = ["category", "n", *(shown(f"{RIGHT}{question}").heading for question in right)]
+    columns += [*(shown(metric).heading for metric in metrics), "real Diversity"]
     notes = ["shares: 95 % interval over the clips; ± : 95 % interval over the repeats"]
     if any(is_subcategory(name) for name in names):
         notes.append("of so few motions FID is far too large: compare it only within a line, between runs")
@@ -137,13 +150,13 @@ def _share(share: Mapping[str, Any] | None) -> str:
     return f"{100 * share['share']:.1f} ({100 * share['low']:.0f} to {100 * share['high']:.0f})"
 
 
-def _value(summary: Mapping[str, Any] | None) -> str:
+def _value(metric: str, summary: Mapping[str, Any] | None) -> str:
     if summary is None:
         return _EMPTY
-    half = "" if summary["ci95"] is None else f" ± {summary['ci95']:.3f}"
-    return f"{summary['mean']:.3f}{half}"
+    half = "" if summary["ci95"] is None else f" ± {shown(metric).number(summary['ci95'])}"
+    return f"{shown(metric).number(summary['mean'])}{half}"
 
 
 def _signed(metric: str, value: float) -> str:
-    text = number(metric, value)
+    text = shown(metric).number(value)
     return text if text.startswith("-") else f"+{text}"

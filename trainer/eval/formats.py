@@ -1,24 +1,14 @@
 """A table of a study as text, Markdown, LaTeX, CSV and JSON."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hero_core.minivimo.questions import QUESTIONS
 from hero_core.storage import write_csv, write_json, write_text
-from trainer.eval.paired import RIGHT
-from trainer.eval.rows import Cell, Row, columns_of
+from trainer.eval.panels import Panel, panels, shown
+from trainer.eval.rows import Cell, Row
 from trainer.eval.study_table import StudyTable
-
-WORDS: Mapping[str, str] = {
-    **{f"{RIGHT}{question}": f"{words} %" for question, words in QUESTIONS.items()},
-    "fid": "FID",
-    "diversity": "Diversity",
-    "multimodality": "MModality",
-    "mpjpe_mm": "MPJPE (mm)",
-}
-"""What metrics are called in a table; others by their own name."""
 
 MARK = " *"
 _EMPTY = "-"
@@ -33,7 +23,7 @@ _CSV = (
     "over_seeds",
     "seeds",
 )
-_LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$"})
+_LATEX = str.maketrans({"%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "±": r"$\pm$", "³": r"$^3$"})
 
 
 @dataclass(frozen=True)
@@ -45,44 +35,50 @@ class Line:
     marked: frozenset[int] = frozenset()
 
 
-def header(table: StudyTable) -> list[str]:
-    """The names of the columns, without that of the labels."""
-    return [WORDS.get(name, name.replace("_", " ")) for name in columns_of(table.rows)]
+def panels_of(table: StudyTable) -> list[Panel]:
+    """The groups of columns of a table."""
+    return panels(metric for row in table.rows for metric in row.cells)
 
 
-def lines(table: StudyTable) -> list[Line]:
-    """All rows as text; a model has one for the means, one for intervals over videos, and one over seeds."""
-    columns = columns_of(table.rows)
-    return [line for row in table.rows for line in _lines(row, columns)]
+def header(panel: Panel) -> list[str]:
+    """The names of its columns, without that of the labels."""
+    return [shown(metric).heading for metric in panel.metrics]
+
+
+def lines(table: StudyTable, panel: Panel) -> list[Line]:
+    """The rows that have one of its metrics; a model has one of means, one of intervals over videos, one over seeds."""
+    rows = [row for row in table.rows if row.cells.keys() & set(panel.metrics)]
+    return [line for row in rows for line in _lines(row, panel.metrics)]
 
 
 def markdown(table: StudyTable) -> str:
-    """A table for a README, with the notes below it."""
-    text = [
-        f"**{table.title}**",
-        "",
-        _markdown_row(["", *header(table)]),
-        "|---" * (1 + len(header(table))) + "|",
-    ]
-    for line in lines(table):
-        cells = [f"**{cell}**" if column in line.marked else cell for column, cell in enumerate(line.cells)]
-        text.append(_markdown_row([line.label, *cells]))
-    said = [*table.statements, *table.notes]
-    return "\n".join([*text, "", *(f"- {note}" for note in said)]) + "\n"
+    """Tables for a README, with the notes below them."""
+    text = []
+    for panel in panels_of(table):
+        text += [f"**{panel.title or table.title}**", "", _markdown_row(["", *header(panel)])]
+        text.append("|---" * (1 + len(panel.metrics)) + "|")
+        for line in lines(table, panel):
+            cells = [f"**{cell}**" if place in line.marked else cell for place, cell in enumerate(line.cells)]
+            text.append(_markdown_row([line.label, *cells]))
+        text.append("")
+    return "\n".join([*text, *(f"- {note}" for note in (*table.statements, *table.notes))]) + "\n"
 
 
 def latex(table: StudyTable) -> str:
-    """A tabular of the package booktabs; what is said of it are comments."""
+    """A tabular of the package booktabs for each panel; what is said of them are comments."""
     text = [f"% {note}" for note in (table.title, *table.statements, *table.notes)]
-    text += [rf"\begin{{tabular}}{{l{'r' * len(header(table))}}}", r"\toprule"]
-    text += [_latex_row(["", *map(_escaped, header(table))]), r"\midrule"]
-    for line in lines(table):
-        cells = [
-            rf"\textbf{{{_escaped(cell)}}}" if column in line.marked else _escaped(cell)
-            for column, cell in enumerate(line.cells)
-        ]
-        text.append(_latex_row([_escaped(line.label), *cells]))
-    return "\n".join([*text, r"\bottomrule", r"\end{tabular}"]) + "\n"
+    for panel in panels_of(table):
+        text += [f"% {panel.title}"] if panel.title else []
+        text += [rf"\begin{{tabular}}{{l{'r' * len(panel.metrics)}}}", r"\toprule"]
+        text += [_latex_row(["", *map(_escaped, header(panel))]), r"\midrule"]
+        for line in lines(table, panel):
+            cells = [
+                rf"\textbf{{{_escaped(cell)}}}" if place in line.marked else _escaped(cell)
+                for place, cell in enumerate(line.cells)
+            ]
+            text.append(_latex_row([_escaped(line.label), *cells]))
+        text += [r"\bottomrule", r"\end{tabular}"]
+    return "\n".join(text) + "\n"
 
 
 def as_json(table: StudyTable) -> dict[str, Any]:
@@ -114,11 +110,6 @@ def write_table(table: StudyTable, folder: Path, name: str) -> list[Path]:
     return paths
 
 
-def number(metric: str, value: float) -> str:
-    """A value as it is shown: a share in percent."""
-    return f"{100 * value:.1f}" if metric.startswith(RIGHT) else f"{value:.3f}"
-
-
 def _lines(row: Row, columns: Sequence[str]) -> Iterator[Line]:
     marked = frozenset(place for place, name in enumerate(columns) if name in row.best)
     yield Line(row.label, [_mean(name, row.cells.get(name)) for name in columns], marked)
@@ -133,18 +124,18 @@ def _lines(row: Row, columns: Sequence[str]) -> Iterator[Line]:
 def _mean(metric: str, cell: Cell | None) -> str:
     if cell is None:
         return _EMPTY
-    half = "" if cell.over_repeats is None else f" ± {number(metric, cell.over_repeats)}"
-    return number(metric, cell.value) + half
+    half = "" if cell.over_repeats is None else f" ± {shown(metric).number(cell.over_repeats)}"
+    return shown(metric).number(cell.value) + half
 
 
 def _videos(metric: str, cell: Cell | None) -> str:
     if cell is None or cell.over_videos is None:
         return _EMPTY
-    return f"{number(metric, cell.over_videos.low)} to {number(metric, cell.over_videos.high)}"
+    return f"{shown(metric).number(cell.over_videos.low)} to {shown(metric).number(cell.over_videos.high)}"
 
 
 def _seeds(metric: str, cell: Cell | None) -> str:
-    return _EMPTY if cell is None or cell.over_seeds is None else f"± {number(metric, cell.over_seeds)}"
+    return _EMPTY if cell is None or cell.over_seeds is None else f"± {shown(metric).number(cell.over_seeds)}"
 
 
 def _cell_json(cell: Cell) -> dict[str, Any]:

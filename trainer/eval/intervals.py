@@ -185,6 +185,8 @@ def bootstrap(
         rows_of.setdefault(clip, []).append(row)
     groups = [np.array(rows) for rows in rows_of.values()]
     draws = rng.integers(len(groups), size=(resamples, len(groups)))
+    if len(groups) > 1:  # one clip alone, again and again, says nothing of a distribution
+        draws = draws[(draws != draws[:, :1]).any(axis=1)]
     found = np.array([statistic(np.concatenate([groups[group] for group in draw])) for draw in draws])
     measured = statistic(np.arange(len(clips)))
     found = found[np.isfinite(found)] if np.isfinite(found).any() else np.array([measured])

@@ -9,11 +9,12 @@ import torch
 from hero_core.errors import WeightsError
 from hero_core.models.base import generator_class
 from hero_core.progress import Progress, silent
-from hero_core.runs import EVALUATOR, LoadedRun, checkpoint_path, generator_of, load_evaluator, load_run
+from hero_core.runs import EVALUATORS, LoadedRun, checkpoint_path, generator_of, load_run
 from hero_core.storage import read_json, sha256_of_file
 from hero_core.training_set import TrainingSet
 from trainer.eval.baselines import KnownPairs
 from trainer.eval.by_clip import beside
+from trainer.eval.evaluators import load_evaluators
 from trainer.eval.measure import CONTROL, measure, shuffled_control, write_result
 from trainer.eval.protocol import EvaluationConfig
 from trainer.eval.report import SCHEMA, HeldOutSplit, Subject
@@ -29,7 +30,7 @@ class Measurement:
 
     Attributes:
         run: folder of the run, or the name of an answer without a model.
-        evaluator: run that holds the evaluator.
+        evaluators: run that holds both evaluators.
         data: what is held out of it is measured on.
         split: which part of that.
         config: how.
@@ -38,7 +39,7 @@ class Measurement:
     """
 
     run: Path | TrivialName
-    evaluator: Path
+    evaluators: Path
     data: TrainingSet
     split: HeldOutSplit
     config: EvaluationConfig
@@ -58,12 +59,14 @@ class Measurement:
             HeroError: anything a user can put right.
         """
         facts = self._facts()
-        network, origin = load_evaluator(self.evaluator)
-        subject = Subject(self._load(), "best", origin, self.data, self.split, self.config, self.device)
-        result = measure(subject, network, report)
+        vectors, origin, joints, joint_origin = load_evaluators(self.evaluators, self.data)
+        subject = Subject(
+            self._load(), "best", origin, self.data, self.split, self.config, self.device, joint_origin
+        )
+        result = measure(subject, vectors, report, joints)
         more: dict[str, Any] = {OF: facts}
         if isinstance(self.run, Path):
-            more[CONTROL] = shuffled_control(subject, network)
+            more[CONTROL] = shuffled_control(subject, vectors, joints)
         write_result(self.path, result, subject, **more)
 
     def _load(self) -> LoadedRun:
@@ -75,7 +78,7 @@ class Measurement:
         return {
             "schema": SCHEMA,
             "weights": _weights(self.run),
-            "evaluator": _sha256(checkpoint_path(self.evaluator, EVALUATOR)),
+            "evaluators": {name: _sha256(checkpoint_path(self.evaluators, name)) for name in EVALUATORS},
             "data": self.data.digest,
             "split": self.split,
             "config": self.config.model_dump(mode="json"),

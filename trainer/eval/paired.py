@@ -1,5 +1,6 @@
 """Whether one model is better than another on the same clips: what both make of the same resampled clips."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
@@ -10,19 +11,28 @@ from hero_core.errors import InputError
 from hero_core.minivimo.questions import QUESTIONS
 from trainer.eval.by_clip import ByClip
 from trainer.eval.intervals import Band
-from trainer.metrics import fid
+from trainer.eval.matching import TOPS
+from trainer.eval.pair_measures import JOINT
+from trainer.metrics import RankDeficientWarning, fid
 
 _TAILS_PERCENT = (2.5, 97.5)
 SEED = 0
+RESAMPLES = 200
 
 RIGHT = "right_"
 """Begins the names of the shares of right answers, one for each question."""
 
-BETTER: Mapping[str, Literal["higher", "lower"]] = {
+_SEEN_BY_EACH: Mapping[str, Literal["higher", "lower"]] = {
     "fid": "lower",
-    **{f"{RIGHT}{question}": "higher" for question in QUESTIONS},
+    "mm_distance": "lower",
+    **{f"r_precision_{top}": "higher" for top in TOPS},
 }
-"""Of what can be compared clip by clip."""
+BETTER: Mapping[str, Literal["higher", "lower"]] = {
+    **{f"{RIGHT}{question}": "higher" for question in QUESTIONS},
+    **_SEEN_BY_EACH,
+    **{f"{JOINT}{metric}": better for metric, better in _SEEN_BY_EACH.items()},
+}
+"""Of what can be compared clip by clip, and of which one end is the good one: a motion without any jerk is none."""
 
 
 class Resampled(NamedTuple):
@@ -44,8 +54,8 @@ class Difference(NamedTuple):
         return not self.band.low <= 0 <= self.band.high
 
 
-def resampled(trainings: Sequence[ByClip], resamples: int) -> dict[str, Resampled]:
-    """The metrics of :data:`BETTER` that were measured, each the mean over the trainings of one model.
+def resampled(trainings: Sequence[ByClip], resamples: int = RESAMPLES) -> dict[str, Resampled]:
+    """FIDs, shares of right answers, and what pairs have values of, each the mean over the trainings of one model.
 
     The clips of a resample follow from their number alone, so that models measured on the same clips can be compared.
 
@@ -59,16 +69,28 @@ def resampled(trainings: Sequence[ByClip], resamples: int) -> dict[str, Resample
     groups = [np.flatnonzero(clip_of == clip) for clip in range(len(names))]
     rng = np.random.default_rng([SEED, len(names)])
     draws = [np.arange(len(names)), *rng.integers(len(names), size=(resamples, len(names)))]
-    found = {"fid": [_mean_fid(trainings, np.concatenate([groups[clip] for clip in draw])) for draw in draws]}
-    if len(first.judged):
-        right = np.full((len(names), len(QUESTIONS)), np.nan)
-        places = {name: place for place, name in enumerate(names)}
-        rows = [places[str(name)] for name in first.judged]
+    drawn_rows = [np.concatenate([groups[clip] for clip in draw]) for draw in draws]
+    found = {"fid": [_mean_fid(trainings, rows, "") for rows in drawn_rows]}
+    if first.joint_real.shape[1]:
+        found[f"{JOINT}fid"] = [_mean_fid(trainings, rows, JOINT) for rows in drawn_rows]
+    values = np.mean([training.values for training in trainings], axis=0)  # (m, n)
+    for name, of_pairs in zip(first.metrics.tolist(), values, strict=True):
+        found[name] = [_mean(of_pairs[rows]) for rows in drawn_rows]
+    for name, of_clips in _right(trainings, names).items():
+        found[name] = [_mean(of_clips[draw]) for draw in draws]
+    measured = {name: drawn for name, drawn in found.items() if np.isfinite(drawn[0])}
+    return {name: Resampled(drawn[0], np.array(drawn[1:])) for name, drawn in measured.items()}
+
+
+def _right(trainings: Sequence[ByClip], names: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """The share of right answers of every clip, ``(clips,)``, NaN where a question does not apply."""
+    right = np.full((len(names), len(QUESTIONS)), np.nan)
+    places = {name: place for place, name in enumerate(names)}
+    rows = [places[str(name)] for name in trainings[0].judged]
+    if rows:
         right[rows] = np.mean([training.right for training in trainings], axis=0)
-        for column, question in enumerate(QUESTIONS):
-            if np.isfinite(right[:, column]).any():
-                found[f"{RIGHT}{question}"] = [_mean(right[draw, column]) for draw in draws]
-    return {name: Resampled(values[0], np.array(values[1:])) for name, values in found.items()}
+    found = {f"{RIGHT}{question}": right[:, column] for column, question in enumerate(QUESTIONS)}
+    return {name: values for name, values in found.items() if np.isfinite(values).any()}
 
 
 def difference(one: Resampled, other: Resampled) -> Difference:
@@ -103,7 +125,10 @@ def require_same_pairs(one: ByClip, other: ByClip) -> None:
             "the runs were not measured on the same pairs, so they cannot be compared clip by clip; measure both "
             "again with the same --data, --split and --protocol"
         )
-    if one.real.shape != other.real.shape or not np.allclose(one.real, other.real, atol=1e-4):
+    ours, theirs = ((kept.real, kept.joint_real) for kept in (one, other))
+    if not all(
+        a.shape == b.shape and np.allclose(a, b, atol=1e-4) for a, b in zip(ours, theirs, strict=True)
+    ):
         raise InputError(
             "the runs were measured with different evaluators, so their FIDs cannot be compared; measure both again "
             "with the same --evaluator"
@@ -116,8 +141,14 @@ def _clips(kept: ByClip) -> tuple[list[str], NDArray[np.int64]]:
     return names.tolist(), of
 
 
-def _mean_fid(trainings: Sequence[ByClip], rows: NDArray[np.int64]) -> float:
-    return float(np.mean([fid(each.real[rows], each.generated[rows]) for each in trainings]))
+def _mean_fid(trainings: Sequence[ByClip], rows: NDArray[np.int64], prefix: str) -> float:
+    sides = [
+        (each.joint_real, each.joint_generated) if prefix else (each.real, each.generated)
+        for each in trainings
+    ]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficientWarning)  # the result says it
+        return float(np.mean([fid(real[rows], generated[rows]) for real, generated in sides]))
 
 
 def _mean(values: NDArray[np.float64]) -> float:

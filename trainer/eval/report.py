@@ -31,6 +31,40 @@ _NOTED = ("seed", "step", "epoch", "best", "imported_from", "source_sha256")
 HeldOutSplit = Literal["test", "val"]
 
 
+def require_same_features(run: LoadedRun, data: TrainingSet) -> None:
+    """Refuse to show a run other features than it was trained on.
+
+    Raises:
+        FingerprintError: they were made in another way; says in what they differ.
+    """
+    for name, origin in run.origins.items():
+        part = run.generator.parts[name]
+        recorded = _trained_on(origin).get("features")
+        if part.trained_on != "pairs" or recorded is None or data.identity is None:
+            continue
+        identity = parse_config(FeatureIdentity, recorded, str(origin.path))
+        if wrong := differences(identity, data.identity):
+            raise FingerprintError(
+                f"{origin.path}: trained on features made in another way than those of {data.folder} "
+                f"({'; '.join(wrong)}); extract this data as the run's was, or train on this data"
+            )
+
+
+def held_out(data: TrainingSet, split: HeldOutSplit) -> Samples:
+    """The pairs of a split that can be reacted to.
+
+    Raises:
+        InputError: none of its pairs has a video and a motion of at least one token.
+    """
+    samples = data.held_out(split)
+    if not samples:
+        raise InputError(
+            f"{data.folder}: no pair of the {split} split has a video and a motion of at least one "
+            "token, so there is nothing to react to; build-pairs with videos, or choose another --split"
+        )
+    return samples
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is measured, and how.
@@ -54,17 +88,7 @@ class Subject:
     joint_evaluator: Origin | None = None
 
     def __post_init__(self) -> None:
-        for name, part in self.run.generator.parts.items():
-            origin = self.run.origins[name]
-            recorded = _trained_on(origin).get("features")
-            if part.trained_on != "pairs" or recorded is None or self.data.identity is None:
-                continue
-            identity = parse_config(FeatureIdentity, recorded, str(origin.path))
-            if wrong := differences(identity, self.data.identity):
-                raise FingerprintError(
-                    f"{origin.path}: trained on features made in another way than those of {self.data.folder} "
-                    f"({'; '.join(wrong)}); extract this data as the run's was, or train on this data"
-                )
+        require_same_features(self.run, self.data)
 
     @cached_property
     def samples(self) -> Samples:
@@ -73,12 +97,7 @@ class Subject:
         Raises:
             InputError: the split is empty, or none of its pairs has a video and a motion of at least one token.
         """
-        samples = self.data.held_out(self.split)
-        if not samples:
-            raise InputError(
-                f"{self.data.folder}: no pair of the {self.split} split has a video and a motion of at least one "
-                "token, so there is nothing to react to; build-pairs with videos, or choose another --split"
-            )
+        samples = held_out(self.data, self.split)
         return samples.unique_clips() if self.config.pairs == "first" else samples
 
     def remarks(self) -> list[str]:

@@ -12,8 +12,6 @@ from trainer.eval.paired import RIGHT
 
 Json = Mapping[str, Any]
 
-MPJPE = "mpjpe_mm"
-
 
 class Cell(NamedTuple):
     """One number.
@@ -97,9 +95,7 @@ def tokenizer_rows(results: Mapping[str, Sequence[Json]], encoders: Mapping[str,
     for labels in shared.values():
         of_label = results[labels[0]]
         trips = [each["metrics"]["all"]["reconstruction"] for each in of_label]
-        measured = [
-            {"fid": _metric(trip["fid"]), MPJPE: Cell(1000 * trip["mpjpe_m"]["mean"])} for trip in trips
-        ]
+        measured = [{name: _metric(values) for name, values in trip.items()} for trip in trips]
         judged = judged_row("", "tokenizer", of_label, "reconstruction")
         cells = {**(judged.cells if judged else {}), **over_seeds(measured)}
         rows.append(Row(f"tokenizer round trip: {', '.join(labels)}", "tokenizer", cells))
@@ -120,15 +116,6 @@ def over_seeds(trainings: Sequence[Mapping[str, Cell]]) -> dict[str, Cell]:
     """The cells of several trainings as one, for the metrics that all of them have."""
     names = [name for name in trainings[0] if all(name in each for each in trainings)]
     return {name: _joined([each[name] for each in trainings]) for name in names}
-
-
-def columns_of(rows: Sequence[Row]) -> list[str]:
-    """The metrics of a table, shares of right answers first, in the order in which rows name them."""
-    names = list(dict.fromkeys(name for row in rows for name in row.cells))
-    right = [f"{RIGHT}{question}" for question in QUESTIONS]
-    models = [name for row in rows if row.kind == "model" for name in row.cells if name not in right]
-    others = [name for name in names if name not in right and name not in models]
-    return [*(name for name in right if name in names), *dict.fromkeys(models), *others]
 
 
 def _joined(cells: Sequence[Cell]) -> Cell:

@@ -1,6 +1,6 @@
 """A study: models trained over seeds on one data set, and measured by one evaluator and protocol.
 
-OUT/runs/evaluator           the run that holds the evaluator of all
+OUT/runs/evaluators          the run that holds both evaluators of all
 OUT/runs/NAME-SEED           the run of one training
 OUT/results/NAME-SEED.json   its numbers, and those of the answers without a model
 OUT/seconds/JOB.json         how long everything took
@@ -17,7 +17,6 @@ from typing import Any
 import torch
 
 from hero_core.config import load_config
-from hero_core.runs import EVALUATOR
 from hero_core.storage import read_json
 from hero_core.training_set import TrainingSet
 from trainer.config import TrainConfig
@@ -28,6 +27,8 @@ from trainer.eval.protocol import EvaluationConfig, ProtocolName, protocol_for
 from trainer.eval.report import HeldOutSplit
 from trainer.eval.trivial import TrivialName
 from trainer.runs import Request
+
+EVALUATORS_FOLDER = "evaluators"
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Study:
         out: the folder of all that is made.
         entries: the lines of the table.
         seeds: trainings of each, with the seeds 0, 1, ...
-        evaluator: the settings that the evaluator is trained with.
+        evaluator: the settings that both evaluators are trained with.
         protocol: how reactions are measured.
         evaluation: settings of that, ``name=value``, in the place of the protocol's.
         device: where to compute.
@@ -82,8 +83,8 @@ class Study:
 
     @cached_property
     def evaluator_request(self) -> Request:
-        """What the evaluator of all is trained by."""
-        return self._request(EVALUATOR, self.evaluator, self.evaluator.seed, {"preset": None})
+        """What the evaluators of all are trained by."""
+        return self._request(EVALUATORS_FOLDER, self.evaluator, self.evaluator.seed, {"preset": None})
 
     @property
     def seconds(self) -> Path:

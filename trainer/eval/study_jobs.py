@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 from hero_core.minivimo.questions import is_judged
 from hero_core.progress import Progress, silent
-from hero_core.runs import EVALUATOR
+from hero_core.runs import EVALUATORS
 from trainer.config import LENGTH
 from trainer.eval.stopwatch import timed
 from trainer.eval.study import Study, Training
@@ -34,11 +34,13 @@ def check_study(study: Study) -> None:
     Raises:
         HeroError: see :func:`trainer.runs.check`.
     """
-    check(EVALUATOR, study.evaluator_request, [])
+    for name in EVALUATORS:
+        check(name, study.evaluator_request, [])
     for training in study.trainings[: len(study.entries)]:  # those of other seeds are the same
         names = training.entry.config.names
-        for index, name in enumerate(names[1:], start=1):
-            check(name, training.request, names[:index])
+        for index, name in enumerate(names):
+            if name not in EVALUATORS:
+                check(name, training.request, names[:index])
 
 
 def jobs_of(study: Study) -> list[Job]:
@@ -61,20 +63,20 @@ def jobs_of(study: Study) -> list[Job]:
 
 
 def _shared(study: Study) -> Iterator[Job]:
-    """The evaluator, and the answers without a model."""
+    """The evaluators, and the answers without a model."""
     request = study.evaluator_request
-    trained = is_trained(EVALUATOR, request)
-    if not trained:
-        yield _job(study, _named(EVALUATOR), partial(train_part, EVALUATOR, request), ())
-    for split, name in product(study.splits, trivial_names(study)):
-        measurement = study.trivial_measurement(name, split)
-        if not (trained and measurement.done()):
-            yield _job(study, f"{name} on {split}", measurement, [_named(EVALUATOR)])
+    untrained = [name for name in EVALUATORS if not is_trained(name, request)]
+    for name in untrained:
+        yield _job(study, _named(name), partial(train_part, name, request), ())
+    for split, answer in product(study.splits, trivial_names(study)):
+        measurement = study.trivial_measurement(answer, split)
+        if untrained or not measurement.done():
+            yield _job(study, f"{answer} on {split}", measurement, [*EVALUATORS])
 
 
 def _measurements(study: Study, training: Training, changing: Set[str]) -> Iterator[Job]:
     """What is to be measured of a training, where that is not done or rests on what is ``changing``."""
-    needs = [_named(EVALUATOR), *(_named(name, training) for name in training.entry.config.names)]
+    needs = [*EVALUATORS, *(_named(name, training) for name in training.entry.config.names)]
     for split in study.splits:
         measurement = study.measurement(training, split)
         if changing & set(needs) or not measurement.done():
@@ -104,12 +106,14 @@ def is_trained(name: str, request: Request) -> bool:
 
 
 def _parts(study: Study, training: Training, sources: Mapping[tuple[str, str], Training]) -> Iterator[Job]:
-    """The parts of one training that are left, the shared evaluator first."""
-    request, names = training.request, training.entry.config.names
-    if not PartFolder(request.out, EVALUATOR).finished:
-        work = partial(take_evaluator, request, study.evaluator_request.out)
-        yield _job(study, _named(EVALUATOR, training), work, [_named(EVALUATOR)])
-    for name in names[1:]:
+    """The parts of one training that are left, the shared evaluators first."""
+    request = training.request
+    for name in training.entry.config.names:
+        if name in EVALUATORS:
+            if not PartFolder(request.out, name).finished:
+                work = partial(take_evaluator, name, request, study.evaluator_request.out)
+                yield _job(study, _named(name, training), work, [name])
+            continue
         if is_trained(name, request):
             continue
         source = sources[training.name, name]
@@ -120,9 +124,9 @@ def _parts(study: Study, training: Training, sources: Mapping[tuple[str, str], T
         yield _job(study, _named(name, training), partial(obtain_part, name, request, other), needs)
 
 
-def take_evaluator(request: Request, evaluator: Path, report: Progress = silent) -> None:
-    """Copy the evaluator of all into a run, so that the run is whole."""
-    take_part(EVALUATOR, request, evaluator, only_same=False)
+def take_evaluator(name: str, request: Request, evaluators: Path, report: Progress = silent) -> None:
+    """Copy an evaluator of all into a run, so that the run is whole."""
+    take_part(name, request, evaluators, only_same=False)
 
 
 def obtain_part(name: str, request: Request, other: Path | None, report: Progress = silent) -> None:
@@ -156,7 +160,7 @@ def _becomes(name: str, request: Request) -> tuple[Any, ...]:
     """What decides a part: its class, settings, seed and length, and the same of the parts that it needs."""
     config = request.config
     training = config.section(name).training
-    needed = [_becomes(each, request) for each in needed_parts(name, request) if each != EVALUATOR]
+    needed = [_becomes(each, request) for each in needed_parts(name, request) if each not in EVALUATORS]
     length = [getattr(training, setting) for setting in LENGTH]
     return part_class(config, name), config.fingerprint(name), *length, *needed
 

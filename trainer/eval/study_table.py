@@ -13,8 +13,6 @@ from trainer.eval.rows import Row, control_row, judged_row, model_row, tokenizer
 from trainer.eval.study import Study
 from trainer.eval.study_jobs import trivial_names
 
-LEAST_RESAMPLES = 200
-
 
 @dataclass(frozen=True)
 class StudyTable:
@@ -63,10 +61,7 @@ def study_table(study: Study, split: HeldOutSplit = "test") -> StudyTable:
 def _best(study: Study, split: HeldOutSplit) -> dict[str, str]:
     if len(study.entries) < 2:
         return {}
-    resamples = max(LEAST_RESAMPLES, study.evaluation_config(None).bootstrap)
-    return best_apart(
-        {entry.label: resampled(study.by_clip(entry, split), resamples) for entry in study.entries}
-    )
+    return best_apart({entry.label: resampled(study.by_clip(entry, split)) for entry in study.entries})
 
 
 def _encoders(generator: str) -> list[str]:

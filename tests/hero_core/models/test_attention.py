@@ -3,6 +3,7 @@ from torch import nn
 
 from hero_core.models.attention import Attention, attention_bias
 from hero_core.models.padding import valid_mask
+from hero_core.models.rotary import Rotation
 
 
 def test_a_bias_hides_what_is_not_valid_and_its_rows_are_aligned():
@@ -50,3 +51,14 @@ def test_attention_is_that_of_torch():
     )
     queries, context = torch.randn(2, 3, 16), torch.randn(2, 6, 16)
     torch.testing.assert_close(ours(queries, context), theirs(queries, context, context)[0])
+
+
+def test_the_weights_are_those_that_values_are_gathered_with():
+    attention = Attention(16, 4, dropout=0.0)
+    when = Rotation.of(torch.tensor([0.1, 0.9, 1.7]), 4)
+    memory = attention.look_at(torch.randn(2, 5, 16))
+    query = torch.randn(2, 3, 16)
+    weights = attention.weights(query, memory, when)
+    assert weights.shape == (2, 4, 3, 5)
+    gathered = torch.einsum("bhnt,bhte->bnhe", weights, memory.values).flatten(2)
+    torch.testing.assert_close(gathered, attention.gather(query, memory, when=when))

@@ -199,3 +199,15 @@ def test_a_checkpoint_of_before_there_were_seals_is_read(tmp_path: Path) -> None
     safetensors.torch.save_file(tensors, path, metadata={"hero": json.dumps(header)})
     assert seal_of_file(path) == "absent"
     assert load_network(path, Toy)[1].metadata == {"epoch": 4, "data": {"name": "ä"}}
+
+
+def test_settings_that_ask_for_more_than_the_file_holds_are_refused_before_they_are_met(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "toy.safetensors"
+    toy = save(path)
+    header = json.loads(Snapshot.of({}, read_header(path)).header) | {"config": {"width": 10**14}}
+    header.pop("seal")
+    path.write_bytes(Snapshot.of(toy.state_dict(), header).to_bytes())
+    with pytest.raises(WeightsError, match=r"layer.weight \(2, 3\) instead of \(2, 100000000000000\)"):
+        load_network(path, Toy)

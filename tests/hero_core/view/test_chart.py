@@ -3,8 +3,7 @@ import numpy as np
 import pytest
 
 from hero_core.view.chart import Curve, Panel, draw_chart, png, value_axis
-from hero_core.view.figure import LEFT, RIGHT
-from hero_core.view.render import START
+from hero_core.view.figure import LEFT, RIGHT, START
 
 STEPS = list(range(10, 510, 10))
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from hero_core.errors import InputError
-from hero_core.view.figure import LEFT, RIGHT, body_parts, facing
-from hero_core.view.render import BACKGROUND, START, camera_path, render_motion
+from hero_core.view.figure import LEFT, RIGHT, START, body_parts, facing
+from hero_core.view.render import BACKGROUND, camera_path, render_motion
 from pipeline.minivimo import make_motion, sample_clip
 
 SIZE = 120

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from hero_core.models.base import VideoFeatures
 from hero_core.models.generators.bamm import BammSampling, BammTransformer
-from hero_core.models.generators.bamm.passes import Written, first_pass, second_pass, to_remake
+from hero_core.models.generators.bamm.passes import BaseTokens, first_pass, second_pass, to_remake
 from hero_core.models.generators.bamm.transformer import (
     GIVEN_CHANCE,
     MOST_GIVEN,
@@ -96,7 +96,7 @@ def given_of(model: BammTransformer, arrays: Arrays, name: str) -> Tensor:
 @pytest.mark.parametrize("name", GIVEN_SETS)
 def test_hybrid_attention(fixture: Fixture, name: str) -> None:
     arrays = fixture.arrays("forward")
-    given = F.pad(given_of(fixture.official, arrays, name), (1, 0), value=True)
+    given = given_of(fixture.official, arrays, name)
     assert torch.equal(hybrid_attention(given), arrays[f"attention_{name}"])
 
 
@@ -148,9 +148,9 @@ def test_corruption_and_given_tokens_replay_the_official_draws(fixture: Fixture)
     arrays, seen = fixture.arrays("train"), []
 
     class Watching(BammTransformer):
-        def hidden(self, ids: Tensor, given: Tensor, context: Tensor) -> Tensor:
+        def hidden(self, ids: Tensor, given: Tensor, *others: Any) -> Tensor:
             seen.append((ids, given))
-            return super().hidden(ids, given, context)
+            return super().hidden(ids, given, *others)
 
     model = Watching(fixture.official.config).eval()
     runs: list[tuple[str, int | None]] = [("conditioned", None), ("plain", None)]
@@ -208,7 +208,7 @@ def replayed(uniforms: Tensor) -> Uniform:
     return lambda shape: next(recorded)
 
 
-def first_written(fixture: Fixture, arrays: Arrays, kind: str) -> Written:
+def replay_first(fixture: Fixture, arrays: Arrays, kind: str) -> BaseTokens:
     lengths = arrays["m_lens"] if kind == "given" else None
     settings = BammSampling(guidance_scale=fixture.sizes["first_pass_guidance"])
     uniform = replayed(arrays[f"{kind}_uniforms_first"])
@@ -219,7 +219,7 @@ def first_written(fixture: Fixture, arrays: Arrays, kind: str) -> Written:
 @pytest.mark.parametrize("kind", ["predicted", "given"])
 def test_first_pass_writes_the_official_tokens(fixture: Fixture, kind: str) -> None:
     arrays = fixture.arrays("generate")
-    written = first_written(fixture, arrays, kind)
+    written = replay_first(fixture, arrays, kind)
     assert written.lengths.tolist() == arrays[f"{kind}_pred_len"].tolist()
     size = written.tokens.shape[1]
     assert size == int(written.lengths.max())
@@ -231,9 +231,9 @@ def test_first_pass_writes_the_official_tokens(fixture: Fixture, kind: str) -> N
 @pytest.mark.parametrize("kind", ["predicted", "given"])
 def test_second_pass_remakes_the_official_tokens(fixture: Fixture, kind: str) -> None:
     arrays, model = fixture.arrays("generate"), fixture.official
-    written = first_written(fixture, arrays, kind)
+    written = replay_first(fixture, arrays, kind)
     size = written.tokens.shape[1]
-    settings = BammSampling(second_guidance_scale=fixture.sizes["second_pass_guidance"])
+    settings = BammSampling(second_guidance_scale=fixture.sizes["second_pass_guidance"], redraw_given=True)
     uniform = replayed(arrays[f"{kind}_uniforms_second"])
     remade = arrays[f"{kind}_remade"][:, :size]
     again = second_pass(model, condition_of(arrays), written, remade, uniform, settings)
@@ -247,7 +247,7 @@ def test_second_pass_remakes_the_official_tokens(fixture: Fixture, kind: str) ->
 @pytest.mark.parametrize("kind", ["predicted", "given"])
 def test_as_many_tokens_are_remade_as_officially(fixture: Fixture, kind: str) -> None:
     arrays = fixture.arrays("generate")
-    written = first_written(fixture, arrays, kind)
+    written = replay_first(fixture, arrays, kind)
     remade = to_remake(written, BammSampling(remake="least-confident"))
     assert remade.sum(dim=1).tolist() == arrays[f"{kind}_remade"].sum(dim=1).tolist()
 

@@ -80,6 +80,14 @@ def test_time_follows_what_a_file_declares_and_what_it_holds() -> None:
     assert limits.seconds_for(8_000_000, 64, 30_000) < 5.2  # many frames of nothing
     assert limits.seconds_for(1_000_000, 1_000_000, None) == pytest.approx(5 + 2)
     assert limits.seconds_for(10**9, 10**6, 10**5) == 100
+    for size in (
+        0,
+        10**6,
+        10**9,
+    ):  # a process is killed later than the decoder gives up, whatever is declared
+        for pixels, frames in ((64, 30_000), (10**6, 50), (10**7, None)):
+            assert limits.kill_seconds(size) >= 2 * limits.seconds_for(size, pixels, frames) + 30
+    assert limits.kill_seconds(1_000_000) == pytest.approx(2 * (5 + 2) + 30)
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from pipeline.decode import video as decode
+from pipeline.decode.checks import DecodeTally
 from pipeline.decode.sampling import segment_centres
 from pipeline.decode.transforms import resize_frame
 from pipeline.decode.video import DecodedClip, DecodeError, DecodeLimits, decode_clip
+from pipeline.decode.video import frames as frames_of_packets
+from pipeline.decode.video.opened import Packet
 
 FRAMES, WIDTH, HEIGHT, SIZE = 50, 96, 80, 24
 
@@ -126,14 +128,14 @@ def assert_same(clip: DecodedClip, frames: np.ndarray, times: list[float | None]
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Sizes of the packets that were decoded."""
     sizes: list[int] = []
-    original = decode._decode_packet
+    original = frames_of_packets._decode_packet
 
-    def counted(packet: decode._Packet, tally: decode.DecodeTally) -> object:
+    def counted(packet: Packet, tally: DecodeTally) -> object:
         if packet.size:
             sizes.append(packet.size)
         return original(packet, tally)
 
-    monkeypatch.setattr(decode, "_decode_packet", counted)
+    monkeypatch.setattr("pipeline.decode.video.frames._decode_packet", counted)
     return sizes
 
 
@@ -172,7 +174,7 @@ def test_what_holds_no_packets_decodes_everything(
 ) -> None:
     path = write(tmp_path / "clip.mkv", RECIPES["h264_matroska"])
     frames, times = decode_everything(path, SIZE)
-    monkeypatch.setattr(decode, "_HELD_BYTES", 0)
+    monkeypatch.setattr("pipeline.decode.video.clip._HELD_BYTES", 0)
     assert_same(decode_clip(path, size=SIZE), frames, times)
     assert len(sent) == FRAMES
 
@@ -216,7 +218,7 @@ def test_damage_that_is_met_is_judged_by_decoding_everything(
     )
     quick = outcome(path)
     assert len(sent) > FRAMES  # the first attempt, then everything
-    monkeypatch.setattr(decode, "_plain_stream", lambda *_: None)
+    monkeypatch.setattr("pipeline.decode.video.clip.plain_stream", lambda *_: None)
     assert quick == outcome(path)
 
 

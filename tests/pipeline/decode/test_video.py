@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from hero_core.errors import HeroError, InputError
-from pipeline.decode import video as decode
 from pipeline.decode.video import (
     DecodeError,
     DecodeLimits,
     decode_clip,
     decode_rule,
     decoder_versions,
+    opened,
     read_frames,
     write_mp4,
 )
@@ -101,7 +101,7 @@ def test_a_wrong_guess_of_the_frame_count_changes_nothing(
     clip_path: Path, monkeypatch: pytest.MonkeyPatch, guess: int
 ) -> None:
     right = decode_clip(clip_path, size=16)
-    monkeypatch.setattr(decode, "_guess_frame_count", lambda *_: guess)
+    monkeypatch.setattr("pipeline.decode.video.clip._guess_frame_count", lambda *_: guess)
     guessed = decode_clip(clip_path, size=16)
     np.testing.assert_array_equal(guessed.frames, right.frames)
     np.testing.assert_array_equal(guessed.indices, right.indices)
@@ -255,7 +255,7 @@ def test_a_stream_that_begins_in_mid_file_ends_nothing_early(clip_path: Path) ->
         raise IndexError("list index out of range")
 
     video = SimpleNamespace(container=SimpleNamespace(demux=demux), stream=None, deadline=float("inf"))
-    assert [*decode._packets(video)] == ["packet", "last packet"]
+    assert [*opened.packets_of(video)] == ["packet", "last packet"]
 
 
 def test_time_is_up_between_packets(clip_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +313,9 @@ def test_what_swscale_refuses_altogether_is_a_decode_error(
     def refuse(*_: object, **__: object) -> None:
         raise error
 
-    monkeypatch.setattr(decode, "VideoReformatter", lambda: SimpleNamespace(reformat=refuse))
+    monkeypatch.setattr(
+        "pipeline.decode.video.rgb.VideoReformatter", lambda: SimpleNamespace(reformat=refuse)
+    )
     stage, reason = reason_of(clip_path)
     assert stage == "decode"
     assert "frames of format yuv420p cannot become RGB" in reason
@@ -455,3 +457,11 @@ def test_rotation_is_applied_where_it_is_wanted(
     assert shown.shape == (WIDTH, HEIGHT, 3)
     assert shown[corner].min() > 200
     assert decode_rule(True) != decode_rule(False)
+
+
+@pytest.mark.parametrize(("every", "count"), [(None, 1), (10, 4), (1, 40)])
+def test_key_frames_come_as_often_as_asked(tmp_path, every, count):
+    write_mp4(tmp_path / "a.mp4", grey_frames(40), 20, keyframe_every=every)
+    data = (tmp_path / "a.mp4").read_bytes()
+    place = data.find(b"stss") + 8  # the box that lists them
+    assert int.from_bytes(data[place : place + 4], "big") == count

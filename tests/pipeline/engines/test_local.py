@@ -137,6 +137,17 @@ def test_an_item_that_takes_for_ever_is_ended(what: str) -> None:
     assert results == ["a", Broken("over 0.5 s"), "b"]
 
 
+def half_a_second_to_hang(item: str) -> float:
+    return 0.5 if item in ("hang", "compute") else 1000
+
+
+@pytest.mark.parametrize("what", ["hang", "compute"])
+def test_an_item_may_be_given_less_time_than_others(what: str) -> None:
+    limits = ItemLimits(60, 1024, half_a_second_to_hang)
+    assert (limits.seconds_for(what), limits.seconds_for("a")) == (0.5, 60)
+    assert list(ordered_map(misbehave, ["a", what, "b"], 1, limits)) == ["a", Broken("over 0.5 s"), "b"]
+
+
 def test_others_work_on_while_one_hangs(tmp_path: Path) -> None:
     """All that are ahead get done before the one that hangs is given up."""
     items = ["hang", *(str(tmp_path / str(index)) for index in range(2 * ITEMS_AHEAD_PER_WORKER - 1))]

@@ -130,11 +130,20 @@ def test_writes_an_animation_and_a_film(files):
     film = decode_clip(files.mp4)
     assert film.fps == 20
     assert film.frame_count == max(28, round(0.6 * 20))  # the video lasts 0.6 s
-    assert [path.name for path in (files.npz, files.bvh, files.mp4)] == [
+    assert [path.name for path in (files.npz, files.bvh, files.mp4, files.page)] == [
         "clip one.npz",
         "clip one.bvh",
         "clip one.mp4",
+        "clip one.html",
     ]
+
+
+def test_says_what_it_looked_at(files):
+    explained = files.reaction.explained
+    assert explained.frame_weights.shape == (16,)
+    assert explained.frame_weights.sum() == pytest.approx(1, abs=1e-5)
+    assert explained.attention.shape == (7, 16)
+    assert explained.tokens.shape == (7, 2)
 
 
 def test_says_what_made_it(files):
@@ -335,7 +344,7 @@ def test_the_command_writes_the_files_and_the_statement(hero_react, run, video, 
         video, "--run", run, "--out", tmp_path, "--seconds", "0.45", "--set", "steps=2"
     )
     assert code == 0
-    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bvh", ".mp4", ".npz"]
+    assert sorted(path.suffix for path in tmp_path.iterdir()) == [".bvh", ".html", ".mp4", ".npz"]
     assert "Noise, for tests." in " ".join(shown.split())
     with np.load(tmp_path / "clip one.npz", allow_pickle=False) as arrays:
         assert len(arrays["vectors"]) == 8
@@ -349,7 +358,7 @@ def test_further_formats_stand_beside_the_usual_files(hero_react, run, video, tm
     assert code == 0
     names = {path.name for path in tmp_path.iterdir()}
     suffixes = {name.removeprefix("clip one") for name in names}
-    assert suffixes == {".npz", ".bvh", ".mp4", ".glb", ".vrma", ".smpl.npz", ".csv"}
+    assert suffixes == {".npz", ".bvh", ".mp4", ".html", ".glb", ".vrma", ".smpl.npz", ".csv"}
     assert all(name in " ".join(shown.split()) for name in names)
 
 
@@ -367,7 +376,7 @@ def test_the_command_says_its_version(hero_react):
         (("--length", "88", "--seconds", "2"), "give one of them"),
         (("--seconds", "nan"), "0.2 to 10 seconds"),
         (("--set", "step=3"), "step"),
-        (("--format", "glb,fbx"), "fbx: no such format; there are npz, bvh, mp4, glb, vrma, smpl, csv"),
+        (("--format", "glb,fbx"), "fbx: no such format; there are npz, bvh, mp4, html, glb, vrma, smpl, csv"),
     ],
 )
 def test_mistakes_end_in_one_line(hero_react, run, video, tmp_path, arguments, reason):

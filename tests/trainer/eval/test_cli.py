@@ -50,9 +50,12 @@ def files_read(monkeypatch):
     return read
 
 
-def test_metrics_is_a_subcommand():
-    assert [command.name for command in app.registered_commands] == ["metrics"]
-    assert app.registered_callback is not None
+def test_help_names_every_command_with_an_example(hero_eval):
+    code, shown, _ = hero_eval("--help")
+    assert code == 0
+    for command in app.registered_commands:
+        assert f"E.g. hero-eval {command.name} " in str(command.callback.__doc__)
+        assert command.name in shown
 
 
 def test_says_its_version(hero_eval):
@@ -96,7 +99,8 @@ def test_reads_every_checkpoint_once(hero_eval, run, data, tmp_path, files_read)
     code, _, _ = hero_eval("metrics", run, "--data", data.folder, "--repeats", 1, "--out", out, *SHORT)
     assert code == 0
     parts = ("rvq", "masked", "residual", "evaluator", "joint_evaluator")
-    assert sorted(files_read) == sorted(run / part / "best.safetensors" for part in parts)
+    read = [path for path in files_read if path.suffix == ".safetensors"]
+    assert sorted(read) == sorted(run / part / "best.safetensors" for part in parts)
 
 
 def test_other_data_is_named_on_the_screen_and_in_the_result(hero_eval, run, data, other_data, tmp_path):
@@ -162,3 +166,17 @@ def test_data_of_other_features_is_refused(hero_eval, make_set, entries, identit
     code, _, problem = hero_eval("metrics", run, "--data", other.folder, *SHORT)
     assert code == 2
     assert "resize: any != another" in problem
+
+
+def test_writes_a_gallery(hero_eval, run, data, tmp_path):
+    out = tmp_path / "gallery.html"
+    arguments = ("gallery", run, "--data", data.folder, "--count", 3, "--device", "cpu", "--set", "steps=2")
+    code, shown, _ = hero_eval(*arguments, "--beside", run, "--out", out)
+    assert code == 0
+    assert shown.splitlines()[-1] == f"open in a browser: {out}"
+    page = out.read_text(encoding="utf-8")
+    assert (
+        page.count('"kind":"generated"') == page.count('"kind":"truth"') == page.count('"kind":"other"') == 3
+    )
+    code, _, _ = hero_eval(*arguments, "--beside", run, "--out", tmp_path / "again.html")
+    assert (tmp_path / "again.html").read_text(encoding="utf-8") == page

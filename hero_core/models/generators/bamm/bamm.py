@@ -1,7 +1,7 @@
 """BAMM (Pinyoanuntapong et al., ECCV 2024), with a video where its text was: a bidirectional autoregressive model.
 
-One transformer writes the base-layer tokens one after another until it draws END, so it also decides how long a
-reaction is, and then writes some of them again in sight of those that stay. The finer layers are MoMask's.
+One transformer draws the base-layer tokens one after another until it draws END, so it also decides how long a
+reaction is, and then draws some of them again in sight of those that stay. The finer layers are MoMask's.
 """
 
 from collections.abc import Mapping
@@ -12,15 +12,13 @@ from torch import Tensor, nn
 
 from hero_core.config import Config
 from hero_core.models.base import Reactions, VideoFeatures, register
-from hero_core.models.generators.bamm.passes import write_tokens
+from hero_core.models.generators.bamm.passes import generate_base
 from hero_core.models.generators.bamm.settings import BammSampling
 from hero_core.models.generators.bamm.transformer import BammTransformer
 from hero_core.models.generators.hero.hero import require_fit
 from hero_core.models.generators.momask import MomaskResidual
 from hero_core.models.lengths import whole_lengths
-from hero_core.models.padding import valid_mask
 from hero_core.models.sampling import generating, uniform_from
-from hero_core.models.tokenizers.codebook import NO_CODE
 from hero_core.models.tokenizers.rvq import RvqTokenizer
 
 
@@ -81,22 +79,18 @@ class Bamm(nn.Module):
         unit, device = self.tokenizer.unit_length, condition.global_feature.device
         token_lengths = None
         if lengths is not None:
-            token_lengths = (
-                torch.tensor(whole_lengths(condition, lengths, self.max_length), device=device) // unit
-            )
-        uniform = uniform_from(rng, device)
+            frames = whole_lengths(condition, lengths, self.max_length)
+            token_lengths = torch.tensor(frames, device=device) // unit
+        most, uniform = self.max_length // unit, uniform_from(rng, device)
         with generating(self):
-            most = self.max_length // unit
-            written = write_tokens(
-                self.autoregressive, condition, token_lengths, most, uniform, self.sampling
-            )
-            valid = valid_mask(written.lengths, written.tokens.shape[1])
-            tokens = written.tokens.masked_fill(~valid, NO_CODE)  # (b, m)
-            layers = tokens[..., None]  # (b, m, 1)
+            base = generate_base(self.autoregressive, condition, token_lengths, most, uniform, self.sampling)
+            layers = base.tokens[..., None]  # (b, m, 1)
             if self.residual is not None:
-                layers = self.residual.generate(tokens, condition, written.lengths, uniform, self.sampling)
-            motion = self.tokenizer.decode_each(layers, written.lengths)
-        return Reactions(motion, written.lengths.cpu() * unit)
+                layers = self.residual.generate(
+                    base.tokens, condition, base.lengths, uniform, self.sampling
+                )  # (b, m, q)
+            motion = self.tokenizer.decode_each(layers, base.lengths)
+        return Reactions(motion, base.lengths.cpu() * unit)
 
     @torch.no_grad()
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:

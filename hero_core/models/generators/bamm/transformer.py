@@ -63,16 +63,20 @@ class HybridDraws:
 
 
 class BammBlock(Block):
-    """A post-norm block that can also go on from what it remembers of the positions before."""
+    """A post-norm block that can also compute one position anew, from what it remembers of all of them."""
 
-    def extend(self, x: Tensor, past: Memory | None) -> tuple[Tensor, Memory]:
-        """One more position ``(b, 1, d)``, which sees all of the ``past`` and itself; and what is past after it."""
-        memory = self.attention.look_at(x)
-        if past is not None:
-            memory = Memory(*(torch.cat(each, dim=2) for each in zip(past, memory, strict=True)))
-        gathered = self.attention.gather(self.attention.query(x), memory)
+    def remember(self, x: Tensor) -> Memory:
+        """What it remembers of positions ``(b, n, d)``."""
+        return self.attention.look_at(x)
+
+    def at(self, x: Tensor, place: int, memory: Memory, bias: Tensor) -> Tensor:
+        """The position ``(b, 1, d)`` at ``place``, which the ``memory`` then is of; ``bias`` ``(b, 1, 1, n)``."""
+        for old, new in zip(memory, self.remember(x), strict=True):
+            old[:, :, place] = new[:, :, 0]
+        gathered = self.attention.gather(self.attention.query(x), memory, bias)
         x = self.attention_norm(x + self.dropout(self.attention.out(gathered)))
-        return self.feed_forward_norm(x + self.dropout(self.feed_forward(x))), memory
+        output: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
+        return output
 
 
 class BammTransformer(nn.Module):
@@ -134,18 +138,23 @@ class BammTransformer(nn.Module):
         projected: Tensor = self.condition_projection(token * keep[:, None])
         return projected
 
-    def hidden(self, ids: Tensor, given: Tensor, context: Tensor) -> Tensor:
+    def hidden(
+        self, ids: Tensor, given: Tensor, context: Tensor, remembered: list[Memory] | None = None
+    ) -> Tensor:
         """Hidden states ``(b, n + 1, latent)``; ``head`` turns each into logits of the id behind its position.
 
         Args:
             ids: ``(b, n)``, tokens with END behind the last one.
             given: ``(b, n)``, True for the ids that all positions see; for none behind END.
             context: see there.
+            remembered: gets what each unit remembers, for :meth:`logits_at`.
         """
         x: Tensor = torch.cat([context[:, None], self.embed(ids)], dim=1)  # (b, n + 1, latent)
         x = self.dropout(x + self.positions[: x.shape[1]])
-        bias = bias_of(hybrid_attention(F.pad(given, (1, 0), value=True)), product_dtype(x))
-        for unit in self.units:
+        bias = bias_of(hybrid_attention(given), product_dtype(x))
+        for unit in map(_block, self.units):
+            if remembered is not None:
+                remembered.append(unit.remember(x))
             x = unit(x, bias)
         return x
 
@@ -154,17 +163,19 @@ class BammTransformer(nn.Module):
         embedded: Tensor = self.token_projection(self.token_embedding(ids))
         return embedded
 
-    def extend(self, newest: Tensor, place: int, past: list[Memory | None]) -> Tensor:
-        """Logits ``(b, codebook_size + 1)`` of the id at ``place``, of which none is given, from those before it.
+    def logits_at(self, place: int, before: Tensor, sees: Tensor, remembered: list[Memory]) -> Tensor:
+        """Logits ``(b, codebook_size + 1)`` of the id at ``place``, of which one position is computed, the one before.
 
         Args:
-            newest: the position before it, ``(b, latent)``: the context, or an embedded id.
-            place: how many ids are before it.
-            past: what each unit remembers of the positions before ``newest``, which is added.
+            place: from 0 on.
+            before: what is at that position, ``(b, latent)``: the context, or an embedded id.
+            sees: ``(b, n + 1)`` bool, which positions it may attend to.
+            remembered: by :meth:`hidden`, of all of these; from now on, of this position as it is here.
         """
-        x = self.dropout(newest + self.positions[place])[:, None]  # (b, 1, latent)
-        for number, unit in enumerate(self.units):
-            x, past[number] = cast(BammBlock, unit).extend(x, past[number])
+        x: Tensor = (before + self.positions[place])[:, None]  # (b, 1, latent)
+        bias = bias_of(sees[:, None], product_dtype(x))
+        for unit, memory in zip(map(_block, self.units), remembered, strict=True):
+            x = unit.at(x, place, memory, bias)
         logits: Tensor = self.head(x[:, 0])
         return logits
 
@@ -216,10 +227,17 @@ class BammTransformer(nn.Module):
 
 
 def hybrid_attention(given: Tensor) -> Tensor:
-    """Which positions see which, ``(b, n, n)`` bool: a row's place sees a column's where True.
+    """Which positions see which, ``(b, n + 1, n + 1)`` bool: a row's place sees a column's where True.
+
+    The condition and the given ids see each other and nothing else; the rest see them and what stands before.
 
     Args:
-        given: ``(b, n)``. Given places see all given ones and no others; the rest also see what stands before them.
+        given: ``(b, n)``, of the ids behind the condition.
     """
+    given = F.pad(given, (1, 0), value=True)  # (b, n + 1)
     causal = torch.ones(given.shape[1], given.shape[1], dtype=torch.bool, device=given.device).tril()
     return (causal & ~given[:, :, None]) | given[:, None]
+
+
+def _block(unit: nn.Module) -> BammBlock:
+    return cast(BammBlock, unit)

@@ -8,8 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hero_core.config import Config
-from hero_core.errors import ConfigError
+from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Reactions, VideoFeatures, register
+from hero_core.models.explanation import Explanation
+from hero_core.models.generators.hero.length import LengthHead
 from hero_core.models.generators.hero.masked import MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
@@ -26,25 +28,30 @@ TOKENS_OF_ROOM = 8
 
 @register
 class Hero(nn.Module):
-    """Tokenizer, masked transformer and residual transformer as one generator."""
+    """Tokenizer, masked transformer and residual transformer as one generator, and a head that chooses lengths."""
 
     kind: ClassVar[str] = "hero"
     parts: ClassVar[Mapping[str, type[Any]]] = {
         "rvq": RvqTokenizer,
         "masked": MaskedTransformer,
         "residual": ResidualTransformer,
+        "length": LengthHead,
     }
+    optional_parts: ClassVar[frozenset[str]] = frozenset({"length"})
     settings: ClassVar[type[Config]] = HeroSettings
     sampling_settings: ClassVar[type[Config]] = HeroSampling
-    chooses_length: ClassVar[bool] = False
     stops_by_itself: ClassVar[bool] = False
 
     tokenizer: RvqTokenizer
     masked: MaskedTransformer
     residual: ResidualTransformer | None
+    length: LengthHead | None
 
     def __init__(self, parts: Mapping[str, Any], sampling: HeroSampling | None = None) -> None:
-        """Put the parts together; without a residual transformer, reactions are made of base tokens alone.
+        """Put the parts together.
+
+        Without a residual transformer, reactions are made of base tokens alone; without a length head, their lengths
+        have to be given.
 
         Raises:
             ConfigError: they were not made for the same codes and features.
@@ -52,7 +59,7 @@ class Hero(nn.Module):
         super().__init__()
         require_fit(parts)
         self.tokenizer, self.masked = parts["rvq"], parts["masked"]
-        self.residual = parts.get("residual")
+        self.residual, self.length = parts.get("residual"), parts.get("length")
         self.sampling = sampling or HeroSampling()
         self._recordings: dict[torch.device, Recordings | None] = {}
 
@@ -67,21 +74,29 @@ class Hero(nn.Module):
         transformers = (self.masked, self.residual) if self.residual else (self.masked,)
         return min(each.config.max_tokens for each in transformers) * self.tokenizer.unit_length
 
+    @property
+    def chooses_length(self) -> bool:
+        """Whether the length head was trained."""
+        return self.length is not None
+
     def generate(self, condition: VideoFeatures, lengths: Tensor | None, rng: torch.Generator) -> Reactions:
         """Reactions to videos.
 
         Args:
             condition: features of ``b`` clips.
-            lengths: ``(b,)`` int64 frames; rounded down to whole tokens (four frames).
+            lengths: ``(b,)`` int64 frames; rounded down to whole tokens (four frames). None for those that the length
+                head chooses.
             rng: decides everything that is random; a CPU generator gives the same draws on every device.
 
         Returns:
             of the rounded lengths; zero past them unless ``sampling.decode_padded``.
 
         Raises:
-            InputError: see :func:`whole_lengths`.
+            InputError: see :func:`whole_lengths`; or no lengths, and no head that would choose them.
         """
-        frames = whole_lengths(condition, lengths, self.max_length)
+        frames = whole_lengths(
+            condition, self._chosen(condition) if lengths is None else lengths, self.max_length
+        )
         token_lengths = [each // self.tokenizer.unit_length for each in frames]
         device, size = condition.frames.device, max(token_lengths)
         recordings = self._recordings_on(device)
@@ -99,6 +114,13 @@ class Hero(nn.Module):
                 bound = self.sampling, torch.get_float32_matmul_precision(), weights
                 motion = recordings(self._react, inputs, bound)
         return Reactions(motion[:, : max(frames)], torch.tensor(frames))
+
+    @torch.no_grad()
+    def explain(self, condition: VideoFeatures, motion: Tensor, lengths: Tensor) -> Explanation:
+        """What the masked transformer looks at, shown the tokens of finished reactions ``(b, n, 263)``."""
+        tokens = self.tokenizer.encode(motion, lengths)  # (b, m, q)
+        found = self.masked.explain(tokens[..., 0], lengths // self.tokenizer.unit_length, condition)
+        return found._replace(tokens=tokens)
 
     @torch.no_grad()
     def edit(
@@ -145,6 +167,17 @@ class Hero(nn.Module):
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """Motions ``(b, n, 263)`` through the tokenizer and back, zero past each length."""
         return self.tokenizer.decode(self.tokenizer.encode(motion, lengths), lengths)
+
+    def _chosen(self, condition: VideoFeatures) -> Tensor:
+        """Lengths ``(b,)`` in frames that fit the videos."""
+        if self.length is None:
+            raise InputError(
+                "this run does not choose how long a reaction is: give a length for each video, or train its length "
+                "head, which takes seconds: hero-train length DATA --out RUN"
+            )
+        with generating(self.length):
+            tokens = self.length.choose(condition)
+        return (tokens * self.tokenizer.unit_length).clamp(max=self.max_length)
 
     def _recordings_on(self, device: torch.device) -> Recordings | None:
         if torch.is_autocast_enabled(device.type):  # its copies of the weights would not outlive it

@@ -31,3 +31,9 @@ class InteractionIntention(nn.Module):
         refined = self.feed_forward(self.feed_forward_norm(intention))
         intention = intention + self.dropout(refined)
         return intention.squeeze(1)  # (b, d)
+
+    def frame_weights(self, condition: VideoFeatures) -> Tensor:
+        """How much each head looks at each frame, ``(b, h, t)``; sums to 1 over the frames."""
+        query = self.attention.query(self.query_norm(condition.global_feature[:, None]))  # (b, 1, d)
+        memory = self.attention.look_at(self.frames_norm(condition.frames))
+        return self.attention.weights(query, memory).squeeze(2)

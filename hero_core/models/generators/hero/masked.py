@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from hero_core.config import parse_config
 from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
+from hero_core.models.explanation import Explanation
 from hero_core.models.generators.hero.settings import HeroSampling
 from hero_core.models.generators.hero.transformer import (
     Context,
@@ -198,6 +199,18 @@ class MaskedTransformer(nn.Module):
         inputs = torch.where(targets & draws.use_random, draws.random_tokens, inputs)
         inputs = inputs.masked_fill(targets & ~draws.use_random & draws.use_mask, self.mask_id)
         return MaskedTokens(inputs, targets)
+
+    @torch.no_grad()
+    def explain(self, tokens: Tensor, token_lengths: Tensor, condition: VideoFeatures) -> Explanation:
+        """Which frames count for finished base-layer tokens ``(b, m)``, by IIE and by DIE; of neither without them."""
+        valid = valid_mask(token_lengths, tokens.shape[1])
+        with generating(self):
+            context = self.decoder.context(condition, torch.ones_like(token_lengths, dtype=torch.bool))
+            embedded = self.token_embedding(tokens.masked_fill(~valid, self.pad_id))  # (b, m, code_dim)
+            attention = self.decoder.frame_weights(embedded, valid, context.token, context)
+            intention = self.decoder.intention
+            weights = None if intention is None else intention.frame_weights(condition).mean(dim=1)  # (b, t)
+        return Explanation(weights, attention)
 
     def draws(self, settings: HeroSampling) -> tuple[int, int]:
         """How often :meth:`generate` draws, and how many numbers for each position."""

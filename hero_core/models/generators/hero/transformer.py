@@ -141,15 +141,29 @@ class DecoderUnit(nn.Module):
             frames: see :meth:`look_at`; None without DIE.
             when: the positions are, ``(n, ...)``, if the frames know when they are.
         """
-        own = self.self_attention
-        gathered = own.gather_own(packing.unpack(own.inputs(x)), bias)  # (b, n, d)
-        x = self.self_attention_norm(x + self.dropout(own.out(packing.pack(gathered))))
+        x = self._of_each_other(x, packing, bias)
         if frames is not None and self.frame_attention is not None and self.frame_attention_norm is not None:
             query = packing.unpack(self.frame_attention.query(x))
             gathered = packing.pack(self.frame_attention.gather(query, frames, when=when))
             x = self.frame_attention_norm(x + self.dropout(self.frame_attention.out(gathered)))
         output: Tensor = self.feed_forward_norm(x + self.dropout(self.feed_forward(x)))
         return output
+
+    def frame_weights(
+        self, x: Tensor, packing: Packing, bias: Tensor, frames: Memory, when: Rotation | None
+    ) -> Tensor:
+        """How much each position of :meth:`forward` looks at each frame, mean over heads: ``(b, n, t)``."""
+        if self.frame_attention is None:
+            raise ValueError("this unit was made without DIE")
+        query = packing.unpack(self.frame_attention.query(self._of_each_other(x, packing, bias)))
+        return self.frame_attention.weights(query, frames, when).mean(dim=1)
+
+    def _of_each_other(self, x: Tensor, packing: Packing, bias: Tensor) -> Tensor:
+        """Self-attention; positions ``(v, latent)``."""
+        own = self.self_attention
+        gathered = own.gather_own(packing.unpack(own.inputs(x)), bias)  # (b, n, d)
+        attended: Tensor = self.self_attention_norm(x + self.dropout(own.out(packing.pack(gathered))))
+        return attended
 
     def look_at(self, frames: Tensor, when: Rotation | None) -> Memory | None:
         """Frames ``(b, t, latent)`` as this unit remembers them; None without DIE."""
@@ -218,6 +232,30 @@ class VideoDecoder(nn.Module):
         Raises:
             InputError: more tokens than ``config.max_tokens``.
         """
+        packed, packing, bias, when = self._begin(tokens, valid, prefix, most_valid)
+        for unit, frames in zip_longest(self.units, context.frames):
+            packed = unit(packed, packing, bias, frames, when)
+        return Hidden(packed, packing, prefix.shape[1])
+
+    def frame_weights(self, tokens: Tensor, valid: Tensor, prefix: Tensor, context: Context) -> Tensor | None:
+        """How much each motion token of :meth:`forward` looks at each frame, ``(b, n, t)``; None without DIE.
+
+        The mean over heads and units; every row sums to 1.
+        """
+        if not context.frames:
+            return None
+        packed, packing, bias, when = self._begin(tokens, valid, prefix)
+        weights = []
+        for module, frames in zip(self.units, context.frames, strict=True):
+            unit = cast(DecoderUnit, module)
+            weights.append(unit.frame_weights(packed, packing, bias, frames, when))
+            packed = unit(packed, packing, bias, frames, when)
+        return torch.stack(weights).mean(dim=0)[:, prefix.shape[1] :]
+
+    def _begin(
+        self, tokens: Tensor, valid: Tensor, prefix: Tensor, most_valid: int | None = None
+    ) -> tuple[Tensor, Packing, Tensor, Rotation | None]:
+        """What the first unit gets: positions ``(v, latent)``, where they are, which are valid, and when they are."""
         count = tokens.shape[1]
         if count > self.config.max_tokens:
             raise InputError(
@@ -232,9 +270,7 @@ class VideoDecoder(nn.Module):
         when = self._when(
             lambda: F.pad(token_times(count, tokens.device), (before, 0))
         )  # the prefix has no time
-        for unit, frames in zip_longest(self.units, context.frames):
-            packed = unit(packed, packing, bias, frames, when)
-        return Hidden(packed, packing, before)
+        return packed, packing, bias, when
 
     def _when(self, seconds: Callable[[], Tensor]) -> Rotation | None:
         """Times ``(..., n)`` as rotations, if the attention to the frames knows of time."""

@@ -8,7 +8,13 @@ from torch import Tensor
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch, TrainingFacts, VideoFeatures, generator_class
 from hero_core.models.generators.bamm import Bamm, BammConfig, BammSampling, BammTransformer
-from hero_core.models.generators.bamm.passes import Written, first_pass, second_pass, to_remake, write_tokens
+from hero_core.models.generators.bamm.passes import (
+    BaseTokens,
+    first_pass,
+    generate_base,
+    second_pass,
+    to_remake,
+)
 from hero_core.models.generators.bamm.transformer import HybridDraws, hybrid_attention
 from hero_core.models.generators.momask import MomaskResidual, MomaskResidualConfig
 from hero_core.models.padding import valid_mask
@@ -81,13 +87,13 @@ def batch_of(tokens: Tensor, lengths: Tensor) -> Batch:
 
 
 def test_nothing_given_is_causal_and_all_given_is_not() -> None:
-    given = torch.zeros(1, 4, dtype=torch.bool)
+    given = torch.zeros(1, 3, dtype=torch.bool)
     assert torch.equal(hybrid_attention(given)[0], torch.ones(4, 4).tril().bool())
     assert bool(hybrid_attention(~given).all())
 
 
 def test_given_places_are_seen_by_all_and_see_each_other() -> None:
-    given = torch.tensor([[True, False, True, False]])
+    given = torch.tensor([[False, True, False]])  # behind the condition
     expected = [[1, 0, 1, 0], [1, 1, 1, 0], [1, 0, 1, 0], [1, 1, 1, 1]]
     assert hybrid_attention(given)[0].int().tolist() == expected
 
@@ -201,7 +207,7 @@ def test_it_learns_tokens_and_lengths() -> None:
         loss.backward()
         optimiser.step()
     settings = BammSampling(temperature=0, guidance_scale=1, second_guidance_scale=1)
-    written = write_tokens(model, video(2), None, CONFIG.max_tokens, drawn(), settings)
+    written = generate_base(model, video(2), None, CONFIG.max_tokens, drawn(), settings)
     assert written.lengths.tolist() == lengths.tolist()
     assert written.tokens.masked_fill(~valid_mask(lengths, 7), -1).tolist() == tokens.tolist()
     assert model.training
@@ -267,7 +273,7 @@ def test_a_reaction_is_at_most_what_is_asked_for() -> None:
 def test_what_is_remade() -> None:
     lengths = torch.tensor([5, 1, 4])
     confidence = torch.tensor([[0.5, 0.1, 0.9, 0.2, 0.3], [0.4, 0, 0, 0, 0], [0.2, 0.1, 0.3, 0.4, 0]])
-    written = Written(tokens_of(lengths), lengths, confidence)
+    written = BaseTokens(tokens_of(lengths), lengths, confidence)
     remade = to_remake(written, BammSampling(remake="least-confident"))
     assert remade.int().tolist() == [[0, 1, 0, 1, 0], [1, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
     remade = to_remake(written, BammSampling(remake="every-second"))
@@ -285,10 +291,45 @@ def test_the_second_pass_changes_only_what_is_remade() -> None:
     assert again.lengths.tolist() == [6, 2, 4]
 
 
+def second_anew(written: BaseTokens, remade: Tensor, uniform: Uniform, settings: BammSampling) -> Tensor:
+    """The second pass, all positions computed for every token."""
+    model, condition = model_of(), video(3)
+    guidance = Guidance(settings.second_guidance_scale)
+    ids = model.with_end(written.tokens, written.lengths)
+    given = torch.cat([~remade, torch.zeros(3, 1, dtype=torch.bool)], dim=1)
+    given &= valid_mask(written.lengths + 1, ids.shape[1])
+    given[torch.arange(3), written.lengths] = True
+    with torch.no_grad():
+        context = model.context(*guidance.condition(condition))
+        for place in range(remade.shape[1]):
+            hidden = model.hidden(guidance.rows(ids), guidance.rows(given), context)[:, place]
+            logits = guidance.combine(model.head(hidden))[:, :CODES]
+            noise = -torch.log(-torch.log(uniform(logits.shape)))
+            drawn = (logits + settings.temperature * noise).argmax(dim=-1)
+            ids[:, place] = (
+                drawn if settings.redraw_given else torch.where(given[:, place], ids[:, place], drawn)
+            )
+    return torch.where(remade, ids[:, :-1], written.tokens)
+
+
+@pytest.mark.parametrize("redraw_given", [False, True])
+@pytest.mark.parametrize("scale", [1.0, 3.0])
+def test_the_second_pass_gives_the_tokens_of_computing_everything_anew(
+    scale: float, redraw_given: bool
+) -> None:
+    model, lengths = model_of(), torch.tensor([9, 2, 5])
+    settings = BammSampling(second_guidance_scale=scale, redraw_given=redraw_given)
+    written = first_pass(model, video(3), lengths, CONFIG.max_tokens, drawn(), settings)
+    remade = to_remake(written, settings)
+    again = second_pass(model, video(3), written, remade, drawn(1), settings)
+    valid = valid_mask(lengths, 9)
+    assert torch.equal(again.tokens[valid], second_anew(written, remade, drawn(1), settings)[valid])
+
+
 def test_without_a_second_pass_the_first_is_all() -> None:
     model, settings = model_of(), BammSampling(remake="none")
     first = first_pass(model, video(3), None, CONFIG.max_tokens, drawn(), settings)
-    written = write_tokens(model, video(3), None, CONFIG.max_tokens, drawn(), settings)
+    written = generate_base(model, video(3), None, CONFIG.max_tokens, drawn(), settings)
     assert torch.equal(written.tokens, first.tokens)
 
 

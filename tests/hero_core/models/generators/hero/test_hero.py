@@ -6,7 +6,14 @@ import torch
 
 from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
-from hero_core.models.base import Generator, TrainingFacts, VideoFeatures, generator_class, part_names
+from hero_core.models.base import (
+    Generator,
+    TrainingFacts,
+    VideoFeatures,
+    generator_class,
+    optional_parts,
+    part_names,
+)
 from hero_core.models.generators.hero.hero import Hero
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
@@ -117,7 +124,8 @@ def test_reconstruction_is_the_tokenizers() -> None:
 
 def test_it_is_known_by_its_name() -> None:
     assert generator_class("hero") is Hero
-    assert list(Hero.parts) == ["rvq", "masked", "residual"]
+    assert list(Hero.parts) == ["rvq", "masked", "residual", "length"]
+    assert optional_parts(Hero) == {"length"}
     assert set(part_names()) >= set(Hero.parts)
     with pytest.raises(ConfigError, match="no generator is called 'hera'; there are .*hero"):
         generator_class("hera")
@@ -288,3 +296,21 @@ def test_new_transformers_fit_the_tokenizer_and_the_data() -> None:
             ConfigError, match=r"motions of 80 frames.*max_tokens of at least 20, but it is 19"
         ):
             part.build(config.model_validate({**sizes, "max_tokens": 19}), facts)
+
+
+def test_explains_finished_reactions() -> None:
+    hero = make_hero()
+    lengths = torch.tensor([24, 8])
+    motion = generate(hero, [24, 8])
+    found = hero.explain(video(2), motion, lengths)
+    assert found.frame_weights is not None
+    assert found.attention is not None
+    assert found.tokens is not None
+    assert found.frame_weights.shape == (2, 4)
+    torch.testing.assert_close(found.frame_weights.sum(dim=-1), torch.ones(2))
+    assert found.attention.shape == (2, 6, 4)
+    torch.testing.assert_close(found.attention[1, :2].sum(dim=-1), torch.ones(2))
+    assert torch.equal(found.tokens, hero.tokenizer.encode(motion, lengths))
+    alone = hero.explain(VideoFeatures(*(each[1:] for each in video(2))), motion[1:, :8], lengths[1:])
+    assert alone.attention is not None
+    torch.testing.assert_close(found.attention[1:, :2], alone.attention)  # the padding changes nothing

@@ -47,3 +47,14 @@ def test_dropout_only_in_training() -> None:
     assert not torch.equal(intention(condition), intention(condition))
     intention.eval()
     assert torch.equal(intention(condition), intention(condition))
+
+
+def test_the_weights_of_the_frames_are_those_it_gathers_with() -> None:
+    intention, condition = InteractionIntention(width=16, heads=4).eval(), video()
+    weights = intention.frame_weights(condition)
+    assert weights.shape == (2, 4, 5)
+    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(2, 4))
+    attention, frames = intention.attention, intention.frames_norm(condition.frames)
+    gathered = torch.einsum("bht,bhte->bhe", weights, attention.look_at(frames).values).flatten(1)
+    expected = attention(intention.query_norm(condition.global_feature[:, None]), frames)[:, 0]
+    torch.testing.assert_close(attention.out(gathered), expected)

@@ -205,3 +205,29 @@ def test_impossible_sizes_are_refused() -> None:
     with pytest.raises(ValidationError, match="intention_heads"):
         TransformerConfig(feature_dim=500)
     assert TransformerConfig(feature_dim=500, use_iie=False).feature_dim == 500
+
+
+def test_every_token_spreads_its_attention_over_the_frames() -> None:
+    decoder = VideoDecoder(TIMED).eval()
+    tokens, lengths = torch.randn(2, 6, CONFIG.code_dim), torch.tensor([6, 3])
+    context = decoder.context(video(), torch.ones(2, dtype=torch.bool))
+    valid = valid_mask(lengths, 6)
+    weights = decoder.frame_weights(tokens, valid, context.token, context)
+    assert weights is not None
+    assert weights.shape == (2, 6, 3)
+    torch.testing.assert_close(weights[valid].sum(dim=-1), torch.ones(9))
+    for module in decoder.units:
+        attention = module.frame_attention
+        assert isinstance(attention, Attention)
+        nn.init.zeros_(attention.inputs.weight[:16])  # queries that ask nothing
+        nn.init.zeros_(attention.inputs.bias[:16])
+    blind = decoder.frame_weights(tokens, valid, context.token, context)
+    assert blind is not None
+    torch.testing.assert_close(blind[valid], torch.full((9, 3), 1 / 3))
+
+
+def test_without_die_no_token_looks_at_frames() -> None:
+    decoder = VideoDecoder(CONFIG.model_copy(update={"use_die": False})).eval()
+    context = decoder.context(video(), torch.ones(2, dtype=torch.bool))
+    tokens, valid = torch.randn(2, 6, CONFIG.code_dim), torch.ones(2, 6, dtype=torch.bool)
+    assert decoder.frame_weights(tokens, valid, context.token, context) is None
