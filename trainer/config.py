@@ -154,13 +154,7 @@ class TrainConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _two_alike(cls, values: Any) -> Any:
-        if not isinstance(values, Mapping):
-            return values
-        first, second = (values.get(name, {}) for name in (EVALUATOR, JOINT_EVALUATOR))
-        if not isinstance(first, Mapping) or not isinstance(second, Mapping):
-            return values
-        other = merged(merged(first, {"model": {"sees": EVALUATORS[JOINT_EVALUATOR]}}), second)
-        return {**values, JOINT_EVALUATOR: other}
+        return _said_of_both(values) if isinstance(values, Mapping) else values
 
     @model_validator(mode="after")
     def _each_sees_its_own(self) -> Self:
@@ -211,6 +205,15 @@ class TrainConfig(Config):
     def fingerprint(self, name: str) -> str:
         """Short name of :meth:`deciding`."""
         return sha256_of_json(self.deciding(name))[:16]
+
+
+def _said_of_both(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of the evaluator also said of the one that sees joints, unless that is told otherwise."""
+    first, second = (values.get(name, {}) for name in (EVALUATOR, JOINT_EVALUATOR))
+    if not isinstance(first, Mapping) or not isinstance(second, Mapping):
+        return values  # which are refused, by name
+    other = merged(merged(first, {"model": {"sees": EVALUATORS[JOINT_EVALUATOR]}}), second)
+    return {**values, JOINT_EVALUATOR: other}
 
 
 def _restored(generator: str, values: Mapping[str, Any]) -> TrainConfig:
@@ -278,7 +281,7 @@ def load_train_config(
         raise ConfigError(f"the settings are for generator {named}, not for {generator}")
     kind = str(generator or named or (base.generator if base else DEFAULT_GENERATOR))
     start = base.model_dump(mode="json") if base and preset is None else _preset(kind, preset)
-    values = {**merged(start, chosen), "generator": kind}
+    values = {**merged(start, _said_of_both(chosen)), "generator": kind}
     return parse_config(train_config_class(kind), values, str(toml_path) if toml_path else "settings")
 
 

@@ -95,11 +95,12 @@ class KernelTerms(NamedTuple):
         return cls(terms, (of_clip[:, None] != of_clip).astype(np.float64))
 
     def mean(self, rows: Indices | None = None) -> float:
-        """KID of these rows, each as often as it comes; of every row once unless given."""
+        """KID of these rows, each as often as it comes; of every row once unless given. NaN of one clip's alone."""
         times = np.ones(len(self.terms))
         if rows is not None:
             times = np.bincount(rows, minlength=len(self.terms)).astype(np.float64)
-        return float(times @ (self.terms * self.apart) @ times / (times @ self.apart @ times))
+        pairs = times @ self.apart @ times
+        return float(times @ (self.terms * self.apart) @ times / pairs) if pairs else float("nan")
 
 
 def is_rank_deficient(samples: int, width: int) -> bool:

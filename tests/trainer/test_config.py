@@ -144,6 +144,9 @@ def test_the_joint_evaluator_is_as_the_evaluator_where_nothing_else_is_said():
     assert second.training == first.training
     assert second.model == first.model.model_copy(update={"sees": "joints"})
     assert (first.margin, second.margin) == (5, 6)
+    later = load_train_config(None, None, None, ["evaluator.training.steps=9"], config)
+    assert later.evaluator.training.steps == later.joint_evaluator.training.steps == 9
+    assert later.joint_evaluator.margin == 6
     assert first.model.sees == "vectors"
     assert type(config)().joint_evaluator.model.sees == "joints"
 

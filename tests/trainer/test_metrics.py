@@ -135,6 +135,7 @@ def test_kid_of_resampled_rows_is_that_of_the_rows_themselves(rng):
     terms = metrics.KernelTerms.of(real, generated, range(8))
     rows = np.array([0, 0, 3, 5, 5, 5, 7])
     assert terms.mean(rows) == pytest.approx(_kid_by_hand(real[rows], generated[rows], rows.tolist()))
+    assert np.isnan(terms.mean(np.array([3, 3, 3])))
 
 
 def test_kid_refuses_what_does_not_belong_together(rng):

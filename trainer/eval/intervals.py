@@ -175,7 +175,7 @@ def bootstrap(
     size.
 
     Args:
-        statistic: of rows; a row may come several times.
+        statistic: of rows; a row may come several times. Resamples of which it is NaN are left out.
         clips: of every row; the rows of a clip come together.
         resamples: how many.
         rng: which.
@@ -188,8 +188,9 @@ def bootstrap(
     if len(groups) > 1:  # one clip alone, again and again, says nothing of a distribution
         draws = draws[(draws != draws[:, :1]).any(axis=1)]
     found = np.array([statistic(np.concatenate([groups[group] for group in draw])) for draw in draws])
-    low, high = np.percentile(found, _TAILS_PERCENT)
     measured = statistic(np.arange(len(clips)))
+    found = found[np.isfinite(found)] if np.isfinite(found).any() else np.array([measured])
+    low, high = np.percentile(found, _TAILS_PERCENT)
     return Band(float(measured + found.mean() - high), float(measured + found.mean() - low))
 
 

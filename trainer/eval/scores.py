@@ -237,7 +237,8 @@ def _statistics(
 ) -> dict[str, Callable[[Rows], float]]:
     """The metrics of :func:`embedding_scores` as functions of rows, which may come several times."""
     truth, generated, clips = sides
-    kernels = KernelTerms.of(truth, generated, clips)
+    several = len(set(clips)) > 1  # which KID takes
+    kid_of = {f"{prefix}kid": KernelTerms.of(truth, generated, clips).mean} if several else {}
 
     def diversity_of(embeddings: Embeddings) -> float:  # always the same draw
         return diversity(embeddings, diversity_pairs(len(embeddings), config), np.random.default_rng(0))
@@ -245,7 +246,7 @@ def _statistics(
     return {
         f"{REAL}{prefix}diversity": lambda chosen: diversity_of(truth[chosen]),
         f"{prefix}fid": lambda chosen: fid(truth[chosen], generated[chosen]),
-        f"{prefix}kid": kernels.mean,
+        **kid_of,
         f"{prefix}diversity": lambda chosen: diversity_of(generated[chosen]),
     }
 

@@ -91,6 +91,12 @@ def test_bootstrap_is_not_biased_by_clips_that_repeat(rng):
     assert 40 < band.low < 50 < band.high < 60
 
 
+def test_resamples_without_a_statistic_are_left_out(rng):
+    """Such as those of a single clip, where it takes two."""
+    band = bootstrap(lambda rows: 1.0 if len(set(rows.tolist())) > 1 else np.nan, range(2), 50, rng)
+    assert band == (1.0, 1.0)
+
+
 def test_pairs_of_one_clip_are_resampled_together(rng):
     once = rng.normal(size=50)
     values, clips = np.repeat(once, 4), np.repeat(np.arange(50), 4).tolist()

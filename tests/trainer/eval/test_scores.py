@@ -85,6 +85,14 @@ def test_no_interval_of_a_distance_reaches_below_zero(rng):
     assert bands["kid"].low < 0.0  # which is no distance, but an unbiased estimate of one
 
 
+def test_pairs_of_a_single_clip_have_no_kid(rng):
+    real, reactions = _embedded(rng), _embedded(rng)
+    repeat = Repeat(reactions, np.arange(0), np.empty((0, 2, 3)), rng)
+    rows, clips = np.arange(30), ["one"] * 30
+    assert "kid" not in score(repeat, real, rows, clips, CONFIG)
+    assert set(over_clips(repeat, real, rows, clips, CONFIG)) == {"real_diversity", "fid", "diversity"}
+
+
 def test_the_evaluator_of_joints_has_its_own_intervals(rng):
     real, reactions = _embedded(rng), _embedded(rng)
     repeat = Repeat(reactions, np.arange(0), np.empty((0, 2, 3)), rng)
