@@ -29,14 +29,6 @@ class Band(NamedTuple):
     high: float
 
 
-class Difference(NamedTuple):
-    """Mean of a difference with its interval."""
-
-    mean: float
-    low: float
-    high: float
-
-
 class Share(NamedTuple):
     """A share of clips with its interval."""
 
@@ -134,32 +126,6 @@ def mean_bands(values: ArrayLike, clips: Sequence[Hashable]) -> list[Band]:
     """Interval over clips of the mean of each of ``values (m, n)``, see :func:`resampled_means`."""
     ends = np.nanpercentile(resampled_means(values, clips), _TAILS_PERCENT, axis=0)  # (2, m)
     return [Band(*pair) for pair in ends.T.tolist()]
-
-
-def paired_interval(values_a: ArrayLike, values_b: ArrayLike, clips: Sequence[Hashable]) -> Difference:
-    """How much larger a measure is of one generator than of another, clip by clip.
-
-    What makes a clip hard for both does not widen the interval, since every resample holds the same clips for both.
-
-    Args:
-        values_a: ``(n,)``, of each pair, e.g. the mean over its reactions; NaN where it does not apply.
-        values_b: of the same pairs, in the same order. A pair counts where it applies to both.
-        clips: of every pair; the pairs of a clip are resampled together.
-
-    Raises:
-        InputError: not one value for each pair, or none that applies to both.
-    """
-    first, second = np.asarray(values_a, np.float64), np.asarray(values_b, np.float64)
-    if not first.shape == second.shape == (len(clips),):
-        raise InputError(
-            f"to compare pair by pair: {first.shape} and {second.shape} values for {len(clips)} pairs"
-        )
-    difference = first - second
-    applies = np.flatnonzero(np.isfinite(difference))
-    if not len(applies):
-        raise InputError("to compare pair by pair: no pair has a value of both")
-    (band,) = mean_bands(difference[None, applies], [clips[row] for row in applies.tolist()])
-    return Difference(float(difference[applies].mean()), band.low, band.high)
 
 
 def bootstrap(

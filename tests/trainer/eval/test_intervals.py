@@ -6,7 +6,6 @@ from trainer.eval.intervals import (
     bootstrap,
     mean_bands,
     mean_over_clips,
-    paired_interval,
     paper_interval,
     share_of,
     student_interval,
@@ -111,39 +110,3 @@ def test_bands_of_means_are_as_wide_as_the_standard_error_of_clips(rng):
     for band in mean_bands(np.stack([values, applies]), clips):
         assert band.low < once.mean() < band.high
         assert band.high - band.low == pytest.approx(2 * 1.96 * once.std() / 20, rel=0.1)
-
-
-def test_what_is_hard_for_both_does_not_widen_the_interval_of_their_difference(rng):
-    """The closed form: the standard error of the differences."""
-    hard, better = 10 * rng.normal(size=300), 0.5 + 0.1 * rng.normal(size=300)
-    found = paired_interval(hard + better, hard, range(300))
-    assert found.mean == pytest.approx(better.mean())
-    assert found.low < found.mean < found.high
-    assert found.high - found.low == pytest.approx(2 * 1.96 * better.std() / np.sqrt(300), rel=0.1)
-    swapped = paired_interval(hard, hard + better, range(300))
-    assert swapped == pytest.approx((-found.mean, -found.high, -found.low))
-
-
-def test_pairs_of_a_clip_are_one_observation_of_a_difference(rng):
-    once = rng.normal(size=50)
-    values, clips = np.repeat(once, 4), np.repeat(np.arange(50), 4).tolist()
-    found = paired_interval(values, np.zeros(200), clips)
-    assert found.high - found.low == pytest.approx(2 * 1.96 * once.std() / np.sqrt(50), rel=0.15)
-
-
-def test_differences_count_where_both_have_a_value():
-    found = paired_interval([1.0, np.nan, 3.0, 5.0], [0.0, 9.0, np.nan, 2.0], list("abcd"))
-    assert found == (2.0, 1.0, 3.0)
-    with pytest.raises(InputError, match="no pair has a value of both"):
-        paired_interval([np.nan, 1.0], [1.0, np.nan], list("ab"))
-    with pytest.raises(InputError, match="values for 3 pairs"):
-        paired_interval([1.0, 1.0], [1.0, 2.0], list("abc"))
-
-
-def test_the_interval_of_a_difference_covers_it(rng):
-    def covers():
-        hard = rng.normal(size=40)
-        found = paired_interval(hard + rng.normal(0.3, 1, size=40), hard, range(40))
-        return found.low < 0.3 < found.high
-
-    assert np.mean([covers() for _ in range(100)]) > 0.85
