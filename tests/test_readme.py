@@ -21,7 +21,12 @@ APPS = {
     "hero-eval": eval_app,
     "hero-react": react_app,
 }
-BLOCKS = re.findall(r"```bash\n(.*?)```", README, flags=re.DOTALL)
+PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
+BLOCKS = [
+    block
+    for text in (README, *(page.read_text(encoding="utf-8") for page in PAGES))
+    for block in re.findall(r"```bash\n(.*?)```", text, flags=re.DOTALL)
+]
 COMMANDS = [
     line.split(" #")[0].strip() for block in BLOCKS for line in block.splitlines() if line.startswith("hero-")
 ]
@@ -46,8 +51,9 @@ def test_both_commands_of_the_front_page_are_make_targets() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", README):
-        assert target.startswith("https://") or (REPOSITORY / target).exists(), target
+    for page in (REPOSITORY / "README.md", *PAGES):
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("https://") or (page.parent / target).exists(), f"{page}: {target}"
 
 
 def test_every_console_script_is_a_command_of_the_readme() -> None:
