@@ -17,7 +17,7 @@ from trainer.eval.cli import main
 from trainer.eval.protocol import Evaluation
 from trainer.steps import EagerStep
 
-HERO_ONLY = ("rvq.", "masked.", "residual.")
+HERO_ONLY = ("rvq.", "masked.", "residual.", "length.")
 SETTINGS = [
     *(f"hero:{line}" if line.startswith(HERO_ONLY) else line for line in TINY),
     "toy:regressor.training.steps=6",
