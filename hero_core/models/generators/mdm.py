@@ -15,7 +15,7 @@ from hero_core.models.base import Batch, Reactions, TrainingFacts, VideoFeatures
 from hero_core.models.blocks import Block
 from hero_core.models.diffusion import DiffusionDraws, Noising, Normal, Schedule, even_timesteps, normal_from
 from hero_core.models.dropout import Dropout
-from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.generators.hero.intention import ConditionConfig, condition_vector, intention_of
 from hero_core.models.lengths import whole_lengths
 from hero_core.models.normalisation import Normalisation
 from hero_core.models.padding import valid_mask, zero_past
@@ -25,7 +25,7 @@ from hero_core.models.sampling import Guidance, generating
 from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
 
 
-class MdmConfig(Config):
+class MdmConfig(ConditionConfig):
     """Settings of the denoiser. The defaults are the published model of 1000 steps.
 
     Attributes:
@@ -34,16 +34,12 @@ class MdmConfig(Config):
         layers: its blocks.
         heads: attention heads of each block.
         dropout: in the blocks and of their input, in training.
-        feature_dim: of the video features; in training, the data's.
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
         diffusion_steps: of the noise schedule.
         mask_frames: keep the attention to each motion's own frames, as the published model of 50 steps does. False
             lets it see the padding too; every motion is then padded to ``max_frames``, in training and in sampling, as
             what comes out depends on that.
         max_frames: of the longest motion.
-        use_iie: condition on HERO's interaction intention instead of the plain global feature.
-        intention_heads: attention heads of it.
-        intention_dropout: in it, in training.
     """
 
     latent_dim: PositiveInt = 512
@@ -51,23 +47,15 @@ class MdmConfig(Config):
     layers: PositiveInt = 8
     heads: PositiveInt = 4
     dropout: float = Field(default=0.1, ge=0, lt=1)
-    feature_dim: PositiveInt = 512
     condition_drop: float = Field(default=0.1, ge=0, lt=1)
     diffusion_steps: PositiveInt = 1000
     mask_frames: bool = False
     max_frames: PositiveInt = MAX_FRAMES
-    use_iie: bool = False
-    intention_heads: PositiveInt = 8
-    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> Self:
         if self.latent_dim % self.heads or self.latent_dim % 2:
             raise ValueError(f"latent_dim {self.latent_dim} must be even and divisible by heads {self.heads}")
-        if self.use_iie and self.feature_dim % self.intention_heads:
-            raise ValueError(
-                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
-            )
         return self
 
 
@@ -105,11 +93,7 @@ class MdmDenoiser(nn.Module):
         self.noising = Noising(self.schedule)
         self.normalisation = Normalisation(MOTION_DIM)
         width = config.latent_dim
-        self.intention = (
-            InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
-            if config.use_iie
-            else None
-        )
+        self.intention = intention_of(config)
         self.condition_projection = nn.Linear(config.feature_dim, width)
         self.step_embedding = nn.Sequential(nn.Linear(width, width), nn.SiLU(), nn.Linear(width, width))
         self.pose_embedding = nn.Linear(MOTION_DIM, width)
@@ -142,7 +126,7 @@ class MdmDenoiser(nn.Module):
 
     def condition(self, condition: VideoFeatures, keep: Tensor) -> Tensor:
         """Condition vectors ``(b, latent)``; where ``keep`` ``(b,)`` is False, nothing but the projection's bias."""
-        vector = condition.global_feature if self.intention is None else self.intention(condition)  # (b, d)
+        vector = condition_vector(condition, self.intention)  # (b, d)
         projected: Tensor = self.condition_projection(vector * keep[:, None])
         return projected
 

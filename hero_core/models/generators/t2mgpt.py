@@ -14,7 +14,7 @@ from hero_core.errors import ConfigError
 from hero_core.models.attention import FeedForward, Memory
 from hero_core.models.base import Batch, Reactions, TrainingFacts, VideoFeatures, register
 from hero_core.models.blocks import Block, bias_of
-from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.generators.hero.intention import ConditionConfig, condition_vector, intention_of
 from hero_core.models.lengths import whole_lengths
 from hero_core.models.padding import valid_mask
 from hero_core.models.positions import sinusoidal_positions
@@ -44,7 +44,7 @@ class VqTokenizer(RvqTokenizer):
     settings: ClassVar[type[VqConfig]] = VqConfig
 
 
-class GptConfig(Config):
+class GptConfig(ConditionConfig):
     """Settings of the causal transformer; the defaults are the published model.
 
     Attributes:
@@ -55,12 +55,8 @@ class GptConfig(Config):
         ff_size: hidden width of their feed-forward networks.
         dropout: in the blocks, in training.
         max_tokens: longest sequence, in tokens of four frames.
-        feature_dim: of the video features; in training, the data's.
         keep_share: in training, how likely each token that the model reads stays as it is; in place of the others it
             reads any code, so that it learns to go on from its own mistakes. The paper's tau is one minus this.
-        use_iie: condition on HERO's interaction intention instead of the plain global feature.
-        intention_heads: attention heads of the interaction intention.
-        intention_dropout: in it, in training.
     """
 
     codebook_size: PositiveInt = 512
@@ -70,20 +66,12 @@ class GptConfig(Config):
     ff_size: PositiveInt = 4096
     dropout: float = Field(default=0.1, ge=0, lt=1)
     max_tokens: PositiveInt = 50
-    feature_dim: PositiveInt = 512
     keep_share: float = Field(default=0.5, ge=0, le=1)
-    use_iie: bool = False
-    intention_heads: PositiveInt = 8
-    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> Self:
         if self.width % self.heads or self.width % 2:
             raise ValueError(f"width {self.width} must be even and divisible by heads {self.heads}")
-        if self.use_iie and self.feature_dim % self.intention_heads:
-            raise ValueError(
-                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
-            )
         return self
 
 
@@ -159,11 +147,7 @@ class GptTransformer(nn.Module):
         self.config = config
         self.end_id = config.codebook_size
         self.pad_id = config.codebook_size + 1
-        self.intention = (
-            InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
-            if config.use_iie
-            else None
-        )
+        self.intention = intention_of(config)
         self.condition_projection = nn.Linear(config.feature_dim, config.width)
         self.token_embedding = nn.Embedding(config.codebook_size + 2, config.width)
         self.layers = nn.ModuleList(CausalBlock(config) for _ in range(config.layers))
@@ -293,7 +277,7 @@ class GptTransformer(nn.Module):
 
     def _condition(self, condition: VideoFeatures) -> Tensor:
         """``(b, 1, d)``, the first position."""
-        feature = condition.global_feature if self.intention is None else self.intention(condition)
+        feature = condition_vector(condition, self.intention)
         projected: Tensor = self.condition_projection(feature)[:, None]
         return projected
 

@@ -5,11 +5,11 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, PositiveInt, model_validator
 
-from hero_core.config import Config
+from hero_core.models.generators.hero.intention import ConditionConfig
 from hero_core.models.generators.hero.settings import ResidualSampling
 
 
-class BammConfig(Config):
+class BammConfig(ConditionConfig):
     """Settings of the transformer. The defaults are the published model's.
 
     Attributes:
@@ -21,11 +21,7 @@ class BammConfig(Config):
         heads: attention heads of each.
         dropout: in the blocks, in training.
         max_tokens: longest reaction, in tokens of four frames.
-        feature_dim: of the video features; in training, the data's.
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
-        use_iie: build the condition token from HERO's interaction intention instead of the plain global feature.
-        intention_heads: attention heads of the interaction intention.
-        intention_dropout: in it, in training.
     """
 
     codebook_size: PositiveInt = 512
@@ -36,20 +32,12 @@ class BammConfig(Config):
     heads: PositiveInt = 6
     dropout: float = Field(default=0.2, ge=0, lt=1)
     max_tokens: PositiveInt = 50
-    feature_dim: PositiveInt = 512
     condition_drop: float = Field(default=0.1, ge=0, lt=1)
-    use_iie: bool = False
-    intention_heads: PositiveInt = 8
-    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> Self:
         if self.latent_dim % self.heads or self.latent_dim % 2:
             raise ValueError(f"latent_dim {self.latent_dim} must be even and divisible by heads {self.heads}")
-        if self.use_iie and self.feature_dim % self.intention_heads:
-            raise ValueError(
-                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
-            )
         return self
 
 

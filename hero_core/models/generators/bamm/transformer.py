@@ -13,7 +13,7 @@ from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
 from hero_core.models.blocks import Block, bias_of
 from hero_core.models.dropout import Dropout
 from hero_core.models.generators.bamm.settings import BammConfig
-from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.generators.hero.intention import condition_vector, intention_of
 from hero_core.models.generators.hero.transformer import OutputHead, initialise, require_room
 from hero_core.models.padding import valid_mask
 from hero_core.models.positions import sinusoidal_positions
@@ -96,11 +96,7 @@ class BammTransformer(nn.Module):
         self.config = config
         self.end_id = config.codebook_size
         width = config.latent_dim
-        self.intention = (
-            InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
-            if config.use_iie
-            else None
-        )
+        self.intention = intention_of(config)
         self.condition_projection = nn.Linear(config.feature_dim, width)
         self.token_embedding = nn.Embedding(config.codebook_size + 1, config.code_dim)
         self.token_projection = nn.Linear(config.code_dim, width)
@@ -134,7 +130,7 @@ class BammTransformer(nn.Module):
 
         A dropped feature becomes zero, so that only the bias of the projection is left of it.
         """
-        token = condition.global_feature if self.intention is None else self.intention(condition)  # (b, d)
+        token = condition_vector(condition, self.intention)  # (b, d)
         projected: Tensor = self.condition_projection(token * keep[:, None])
         return projected
 

@@ -1,10 +1,38 @@
 """Interaction intention extraction, IIE (paper, section 3.3, Eq. 3)."""
 
+from typing import Self
+
+from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
+from hero_core.config import Config
 from hero_core.models.attention import Attention, FeedForward
 from hero_core.models.base import VideoFeatures
 from hero_core.models.dropout import Dropout
+
+
+class ConditionConfig(Config):
+    """Settings of a part that takes one vector of a video.
+
+    Attributes:
+        feature_dim: of the video features; in training, the data's.
+        use_iie: take the interaction intention, else the plain global feature.
+        intention_heads: attention heads of the interaction intention.
+        intention_dropout: in it, in training.
+    """
+
+    feature_dim: PositiveInt = 512
+    use_iie: bool = False
+    intention_heads: PositiveInt = 8
+    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _intention_fits(self) -> Self:
+        if self.use_iie and self.feature_dim % self.intention_heads:
+            raise ValueError(
+                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
+            )
+        return self
 
 
 class InteractionIntention(nn.Module):
@@ -37,3 +65,18 @@ class InteractionIntention(nn.Module):
         query = self.attention.query(self.query_norm(condition.global_feature[:, None]))  # (b, 1, d)
         memory = self.attention.look_at(self.frames_norm(condition.frames))
         return self.attention.weights(query, memory).squeeze(2)
+
+
+def intention_of(config: ConditionConfig) -> InteractionIntention | None:
+    """A new interaction intention, where the settings ask for one."""
+    if not config.use_iie:
+        return None
+    return InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
+
+
+def condition_vector(condition: VideoFeatures, intention: InteractionIntention | None) -> Tensor:
+    """One vector for each clip, ``(b, d)``: its intention, or its global feature."""
+    if intention is None:
+        return condition.global_feature
+    vector: Tensor = intention(condition)
+    return vector

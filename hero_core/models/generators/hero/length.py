@@ -7,46 +7,36 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from hero_core.config import Config, parse_config
+from hero_core.config import parse_config
 from hero_core.errors import ConfigError
 from hero_core.models.base import Batch, TrainingFacts, VideoFeatures
 from hero_core.models.dropout import Dropout
-from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.generators.hero.intention import ConditionConfig, condition_vector, intention_of
 from hero_core.models.positions import sinusoidal_positions
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 
 
-class LengthConfig(Config):
+class LengthConfig(ConditionConfig):
     """Settings of the length head.
 
     Attributes:
         width: of its hidden layer, and of the code of the clip's duration.
         dropout: before and behind the hidden layer, in training.
         max_tokens: longest reaction, in tokens of four frames.
-        feature_dim: of the video features; in training, the data's.
         use_iie: look at an interaction intention of its own, else at the plain global feature.
-        intention_heads: attention heads of that.
-        intention_dropout: in it, in training.
         use_duration: also look at how long the clip is: from its first sampled frame to its last.
     """
 
     width: PositiveInt = 128
     dropout: float = Field(default=0.2, ge=0, lt=1)
     max_tokens: PositiveInt = 50
-    feature_dim: PositiveInt = 512
     use_iie: bool = True
-    intention_heads: PositiveInt = 8
-    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
     use_duration: bool = True
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
         if self.width % 2:
             raise ValueError(f"width {self.width} must be even")
-        if self.use_iie and self.feature_dim % self.intention_heads:
-            raise ValueError(
-                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
-            )
         return self
 
 
@@ -65,11 +55,7 @@ class LengthHead(nn.Module):
     def __init__(self, config: LengthConfig) -> None:
         super().__init__()
         self.config = config
-        self.intention = (
-            InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
-            if config.use_iie
-            else None
-        )
+        self.intention = intention_of(config)
         self.feature_norm = nn.LayerNorm(config.feature_dim)
         self.feature_projection = nn.Linear(config.feature_dim, config.width)
         self.duration_projection = nn.Linear(config.width, config.width) if config.use_duration else None
@@ -97,7 +83,7 @@ class LengthHead(nn.Module):
 
     def logits(self, condition: VideoFeatures) -> Tensor:
         """``(b, max_tokens)``, of 1 to ``max_tokens`` tokens."""
-        feature = condition.global_feature if self.intention is None else self.intention(condition)
+        feature = condition_vector(condition, self.intention)
         hidden = self.feature_projection(self.dropout(self.feature_norm(feature)))  # (b, width)
         if self.duration_projection is not None:
             hidden = hidden + self.duration_projection(self.durations[self._tokens_shown(condition)])

@@ -9,13 +9,12 @@ import torch.nn.functional as F
 from pydantic import Field, PositiveInt, model_validator
 from torch import Tensor, nn
 
-from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.attention import Attention, FeedForward, Memory, attention_bias
 from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.blocks import Block
 from hero_core.models.dropout import Dropout
-from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.generators.hero.intention import ConditionConfig, condition_vector, intention_of
 from hero_core.models.padding import Packing
 from hero_core.models.positions import sinusoidal_positions
 from hero_core.models.precision import product_dtype
@@ -25,7 +24,7 @@ from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 INIT_STD = 0.02
 
 
-class TransformerConfig(Config):
+class TransformerConfig(ConditionConfig):
     """Sizes and switches of both transformers. The defaults are the paper's model.
 
     Attributes:
@@ -37,9 +36,6 @@ class TransformerConfig(Config):
         heads: attention heads of each unit.
         dropout: in the units, in training.
         max_tokens: longest sequence, in tokens of four frames.
-        feature_dim: of the video features; in training, the data's.
-        intention_heads: attention heads of the interaction intention.
-        intention_dropout: in it, in training.
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
         use_iie: build the condition token from the interaction intention, else from the plain global feature.
         use_die: give every unit a cross-attention to the frame features (dynamic information, Eq. 4), else none.
@@ -61,9 +57,6 @@ class TransformerConfig(Config):
     heads: PositiveInt = 6
     dropout: float = Field(default=0.2, ge=0, lt=1)
     max_tokens: PositiveInt = 50
-    feature_dim: PositiveInt = 512
-    intention_heads: PositiveInt = 8
-    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
     condition_drop: float = Field(default=0.1, ge=0, lt=1)
     use_iie: bool = True
     use_die: bool = True
@@ -74,10 +67,6 @@ class TransformerConfig(Config):
     def _heads_divide_widths(self) -> Self:
         if self.latent_dim % self.heads or self.latent_dim % 2:
             raise ValueError(f"latent_dim {self.latent_dim} must be even and divisible by heads {self.heads}")
-        if self.use_iie and self.feature_dim % self.intention_heads:
-            raise ValueError(
-                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
-            )
         if self.frame_time == "rotary" and (self.latent_dim // self.heads) % 2:
             raise ValueError(
                 f"frame_time rotary needs an even width per head: latent_dim {self.latent_dim} / heads {self.heads}"
@@ -176,11 +165,7 @@ class VideoDecoder(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
         self.config = config
-        self.intention = (
-            InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
-            if config.use_iie
-            else None
-        )
+        self.intention = intention_of(config)
         self.condition_projection = nn.Linear(config.feature_dim, config.latent_dim)
         self.token_projection = nn.Linear(config.code_dim, config.latent_dim)
         self.token_dropout = Dropout(config.dropout)
@@ -195,7 +180,7 @@ class VideoDecoder(nn.Module):
 
         A dropped feature becomes zero, so that only the bias of the projection is left of it.
         """
-        token = condition.global_feature if self.intention is None else self.intention(condition)  # (b, d)
+        token = condition_vector(condition, self.intention)  # (b, d)
         token = token * keep[:, None]
         frames = condition.frames  # (b, t, d)
         if not self.config.guidance_keeps_frames:

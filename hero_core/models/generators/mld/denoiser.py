@@ -21,7 +21,7 @@ from hero_core.models.diffusion import (
     leading_timesteps,
     normal_from,
 )
-from hero_core.models.generators.hero.intention import InteractionIntention
+from hero_core.models.generators.hero.intention import ConditionConfig, condition_vector, intention_of
 from hero_core.models.generators.mld.skips import LearnedPositions, SkipTransformer
 from hero_core.models.generators.mld.vae import Latent, require_odd_layers
 from hero_core.models.sampling import Guidance
@@ -32,7 +32,7 @@ _OFFSET = 1  # of the steps that are sampled
 _BEFORE = 2  # positions of the latent and of the step, in front of the condition
 
 
-class DenoiserConfig(Config):
+class DenoiserConfig(ConditionConfig):
     """Settings of the denoiser. The defaults are the published model.
 
     Attributes:
@@ -42,14 +42,10 @@ class DenoiserConfig(Config):
         heads: attention heads of each block.
         dropout: in the blocks, in training.
         position_rows: of the table of learned positions.
-        feature_dim: of the video features; in training, the data's.
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance. Where the
             published model has the embedding of an empty text instead, of which a video has none, stand zeros.
         condition_tokens: ``global``, one token of the global feature; ``frames``, and behind it one of each frame.
         condition_relu: drop what is negative in the features before they are projected, as the published model does.
-        use_iie: HERO's interaction intention in place of the global feature.
-        intention_heads: attention heads of it.
-        intention_dropout: in it, in training.
     """
 
     latent_dim: PositiveInt = 256
@@ -58,13 +54,9 @@ class DenoiserConfig(Config):
     heads: PositiveInt = 4
     dropout: float = Field(default=0.1, ge=0, lt=1)
     position_rows: int = Field(default=500, gt=_BEFORE)
-    feature_dim: PositiveInt = 512
     condition_drop: float = Field(default=0.1, ge=0, lt=1)
     condition_tokens: Literal["global", "frames"] = "global"
     condition_relu: bool = True
-    use_iie: bool = False
-    intention_heads: PositiveInt = 8
-    intention_dropout: float = Field(default=0.1, ge=0, lt=1)
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Self:
@@ -73,10 +65,6 @@ class DenoiserConfig(Config):
             raise ValueError(f"latent_dim {self.latent_dim} must be divisible by heads {self.heads}")
         if self.feature_dim % 2:
             raise ValueError(f"feature_dim {self.feature_dim} must be even")
-        if self.use_iie and self.feature_dim % self.intention_heads:
-            raise ValueError(
-                f"feature_dim {self.feature_dim} must be divisible by intention_heads {self.intention_heads}"
-            )
         return self
 
 
@@ -127,11 +115,7 @@ class LatentDenoiser(nn.Module):
         self.schedule = Schedule.scaled_linear(DIFFUSION_STEPS, FIRST_BETA, LAST_BETA)
         self.noising = Noising(self.schedule)
         width = config.latent_dim
-        self.intention = (
-            InteractionIntention(config.feature_dim, config.intention_heads, config.intention_dropout)
-            if config.use_iie
-            else None
-        )
+        self.intention = intention_of(config)
         self.condition_projection = nn.Linear(config.feature_dim, width)
         self.step_embedding = nn.Sequential(
             nn.Linear(config.feature_dim, width), nn.SiLU(), nn.Linear(width, width)
@@ -152,7 +136,7 @@ class LatentDenoiser(nn.Module):
 
     def condition(self, condition: VideoFeatures, keep: Tensor) -> Tensor:
         """Condition tokens ``(b, k, latent)``; where ``keep`` ``(b,)`` is False, nothing but the projection's bias."""
-        vector = condition.global_feature if self.intention is None else self.intention(condition)  # (b, d)
+        vector = condition_vector(condition, self.intention)  # (b, d)
         tokens = vector[:, None]  # (b, 1, d)
         if self.config.condition_tokens == "frames":
             tokens = torch.cat([tokens, condition.frames], dim=1)  # (b, 1 + t, d)
