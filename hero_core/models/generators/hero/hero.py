@@ -172,8 +172,8 @@ class Hero(nn.Module):
         """Lengths ``(b,)`` in frames that fit the videos."""
         if self.length is None:
             raise InputError(
-                "this run does not choose how long a reaction is: give a length for each video, or train its length "
-                "head, which takes seconds: hero-train length DATA --out RUN"
+                "this run does not choose how long a reaction is: give a length for each video, or train the part "
+                "that chooses: hero-train length DATA --out RUN"
             )
         with generating(self.length):
             tokens = self.length.choose(condition)
