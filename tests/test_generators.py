@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from hero_core.models.base import generator_class
 from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
-from hero_core.runs import checkpoint_path
+from hero_core.runs import checkpoint_path, load_generator
 from pipeline.decode.video import write_mp4
 from pipeline.encoders import load_encoder
 from pipeline.fingerprint import feature_identity
@@ -85,7 +85,7 @@ def test_trained_resumed_measured_and_reacting(kind: str, tmp_path: Path) -> Non
     write_mp4(clip, [np.full((64, 64, 3), level, np.uint8) for level in range(40)], 20)
     invoke(react_app, clip, "--run", whole, "--out", out, "--frames", 24)
     assert vectors(out).shape == (24, MOTION_DIM)
-    if cls.chooses_length:
+    if load_generator(whole).chooses_length:
         invoke(react_app, clip, "--run", whole, "--out", out, "--length", "auto")
         assert len(vectors(out)) % FRAMES_PER_TOKEN == 0
 

@@ -25,6 +25,7 @@ from trainer.config import (
     TrainConfig,
     load_train_config,
     preset_of,
+    presets,
     train_config_class,
     trainable,
 )
@@ -157,12 +158,22 @@ def settings_for(
         for folder in _folders(run, name):
             stored = folder.stored_config()
             if stored is not None and generator in (None, stored.generator):
-                config = load_train_config(generator, None, file, overrides, stored)
                 before = folder.description().get("settings_from") or {}
+                stored = _with_newer_parts(stored, before.get("preset"))
+                config = load_train_config(generator, None, file, overrides, stored)
                 lines = [*before.get("overrides", []), *overrides]
                 return config, {**before, "overrides": lines, **({"file": origin["file"]} if file else {})}
     config = load_train_config(generator, preset, file, overrides)
     return config, {**origin, "preset": preset_of(config.generator, preset)}
+
+
+def _with_newer_parts(stored: TrainConfig, preset: str | None) -> TrainConfig:
+    """Settings of a run; of parts that its program did not know yet, those of the preset that it started from."""
+    newer = [name for name in stored.names if name not in stored.model_fields_set]
+    if not newer or preset not in presets(stored.generator):
+        return stored
+    now = load_train_config(stored.generator, preset)
+    return stored.model_copy(update={name: now.section(name) for name in newer})
 
 
 def _folders(run: Path, name: str) -> list[PartFolder]:

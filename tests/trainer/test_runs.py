@@ -16,6 +16,7 @@ from hero_core.storage import read_json, sha256_of_file, write_json
 from hero_core.training_set import TrainingSet
 from tests.server import served
 from trainer import runs
+from trainer.config import load_train_config
 from trainer.folder import PartFolder, settings_for
 from trainer.log import read_log
 from trainer.runs import check, take_part
@@ -480,6 +481,18 @@ def test_settings_come_from_the_run_or_the_one_that_parts_are_taken_from(tmp_pat
     assert (fresh.rvq.training.epochs, origin["preset"]) == (10, "paper")
     with pytest.raises(ConfigError, match="a run of hero, not of toy"):
         settings_for("masked", whole_run, generator="toy")
+
+
+def test_a_part_newer_than_the_run_has_the_settings_of_the_preset(tmp_path, train_tiny):
+    run, folder = tmp_path / "run", PartFolder(tmp_path / "run", "rvq")
+    train_tiny("rvq", run, "seed=5", settings_from={"preset": "demo", "overrides": []})
+    path = folder.path / "config.json"
+    write_json(path, {name: value for name, value in read_json(path).items() if name != "length"})
+    demo = load_train_config("hero", "demo")
+    settings, origin = settings_for("length", run, overrides=["length.training.steps=9"])
+    assert settings.length.model == demo.length.model
+    assert (settings.length.training.lr, settings.length.training.steps) == (demo.length.training.lr, 9)
+    assert (settings.seed, settings.rvq, origin["preset"]) == (5, folder.stored_config().rvq, "demo")
 
 
 def test_stored_settings_of_another_version_are_refused(tmp_path, train_tiny):

@@ -71,4 +71,5 @@ class Momask(Hero):
         "masked": MomaskMasked,
         "residual": MomaskResidual,
     }
+    optional_parts: ClassVar[frozenset[str]] = frozenset()
     settings: ClassVar[type[Config]] = Config

@@ -168,12 +168,14 @@ class Hero(nn.Module):
         """Motions ``(b, n, 263)`` through the tokenizer and back, zero past each length."""
         return self.tokenizer.decode(self.tokenizer.encode(motion, lengths), lengths)
 
-    def _chosen(self, condition: VideoFeatures) -> Tensor:
-        """Lengths ``(b,)`` in frames that fit the videos."""
+    def _chosen(self, condition: VideoFeatures) -> Tensor | None:
+        """Lengths ``(b,)`` in frames that fit the videos; None of a generator that has no part for them."""
+        if "length" not in self.parts:
+            return None
         if self.length is None:
             raise InputError(
-                "this run does not choose how long a reaction is: give a length for each video, or train its length "
-                "head, which takes seconds: hero-train length DATA --out RUN"
+                "this run does not choose how long a reaction is: give a length for each video, or train the part "
+                "that chooses: hero-train length DATA --out RUN"
             )
         with generating(self.length):
             tokens = self.length.choose(condition)

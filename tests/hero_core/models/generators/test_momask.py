@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from hero_core.errors import ConfigError, WeightsError
-from hero_core.models.base import Batch, TrainingFacts, VideoFeatures, generator_class
+from hero_core.errors import ConfigError, InputError, WeightsError
+from hero_core.models.base import Batch, TrainingFacts, VideoFeatures, generator_class, optional_parts
 from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.generators.hero import Hero, HeroSampling, MaskedTransformer
 from hero_core.models.generators.hero.transformer import DecoderUnit
@@ -64,8 +64,11 @@ def motion_of(momask: Momask, condition: VideoFeatures) -> torch.Tensor:
 
 def test_it_is_known_by_its_name() -> None:
     assert generator_class("momask") is Momask
-    assert list(Momask.parts) == [name for name in Hero.parts if name != "length"]
-    assert not Momask.chooses_length
+    assert list(Momask.parts) == [name for name in Hero.parts if name not in optional_parts(Hero)]
+    assert not optional_parts(Momask)
+    assert not make_momask().chooses_length
+    with pytest.raises(InputError, match="does not choose"):
+        make_momask().generate(video(1), None, torch.Generator())
     assert not Momask.stops_by_itself
 
 
