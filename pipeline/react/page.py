@@ -85,12 +85,16 @@ def reaction_document(
         sampled_seconds=clip.timestamps_seconds.tolist(),
     )
     seconds = max(len(reaction.joints) for reaction in reactions) / FPS
-    times = "" if len(reactions) == 1 else f", {len(reactions)} times"
+    moved = (
+        f"moved for {seconds:.1f} s"
+        if len(reactions) == 1
+        else f"reacted {len(reactions)} times, {seconds:.1f} s"
+    )
     return Document(
         title=f"A reaction to {first.video.name}"
         if len(reactions) == 1
         else f"Reactions to {first.video.name}",
-        subtitle=f"{name} watched {len(clip.timestamps_seconds)} frames and moved for {seconds:.1f} s{times}",
+        subtitle=f"{name} watched {len(clip.timestamps_seconds)} frames and {moved}",
         samples=[sample],
         notes=[*left_out, *first.warnings],
     )
