@@ -13,7 +13,7 @@ from hero_core.cli import VersionOption, console, error_console, print_table, pr
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError, HeroError, InputError
 from hero_core.models.base import part_names
-from hero_core.official.find import Which
+from hero_core.official.find import TITLES, Which
 from hero_core.official.import_run import import_official
 from hero_core.progress import Progress, duration
 from hero_core.runs import EVALUATOR, EVALUATORS, JOINT_EVALUATOR
@@ -177,7 +177,7 @@ def train_command(
 
 @app.command("import-official")
 def import_command(
-    source: Annotated[Path, typer.Argument(help="The official checkpoints folder, or one model's in it.")],
+    source: Annotated[Path, typer.Argument(help="The folder of a release, one model's in it, or one file.")],
     out: Annotated[Path, typer.Argument(help="Run folder to write.")],
     names: Annotated[
         list[str] | None,
@@ -186,9 +186,20 @@ def import_command(
         ),
     ] = None,
     which: Annotated[Which, typer.Option(help="Which of a model's files to take.")] = "best",
+    generator: Annotated[
+        str, typer.Option("--generator", help=f"Whose weights they are: {', '.join(TITLES)}.")
+    ] = DEFAULT_GENERATOR,
+    meta: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of t2mgpt, mdm and mld: folder with the mean and the deviation that the weights normalise motions by, "
+            "where they do not lie beside them."
+        ),
+    ] = None,
 ) -> None:
-    """Convert checkpoints of the official release to a run folder."""
-    for line in import_official(source, out, dict(map(_name, names or [])), which).lines():
+    """Convert published weights of HERO or of another generator to a run folder."""
+    chosen = dict(map(_name, names or []))
+    for line in import_official(source, out, chosen, which, generator, meta).lines():
         _say(line)
 
 
