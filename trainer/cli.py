@@ -192,8 +192,8 @@ def import_command(
     meta: Annotated[
         Path | None,
         typer.Option(
-            help="Of t2mgpt, mdm and mld: folder with the mean and the deviation that the weights normalise motions by, "
-            "where they do not lie beside them."
+            help="Of t2mgpt, mdm and mld: folder with the mean and the deviation that they normalise motions by, where "
+            "these do not lie beside the weights."
         ),
     ] = None,
 ) -> None:

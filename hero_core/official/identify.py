@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from torch import Tensor
+
 from hero_core.errors import WeightsError
 from hero_core.official.mdm import AVERAGED as MDM_KEYS
 from hero_core.official.mld import CHECKPOINT_KEYS, DENOISER_PREFIX, VAE_PREFIX
@@ -36,7 +38,10 @@ KINDS: Mapping[str, tuple[Kind, ...]] = {
 }
 """What can be imported of each generator, by the part that it becomes."""
 
-DENOISER_REFUSED = "MLD's denoiser: its layers are made for the 768 numbers of a text, not for the feature of a video; it is trained anew"
+DENOISER_REFUSED = (
+    "MLD's denoiser: its layers are made for the 768 numbers of a text, not for the feature of a video; "
+    "it is trained anew"
+)
 
 _PUBLISHED_CODES = 512  # of the tokenizer that MoMask's published transformer and BAMM's were trained with
 _CLASSES = "output_process.poseFinal.weight"
@@ -140,7 +145,7 @@ def _by_prefix(names: object, models: Mapping[str, Published], path: Path) -> Pu
 def _momask_or_bamm(transformer: object, generator: str) -> Published:
     """BAMM's has one class more than there are codes, END."""
     head = transformer.get(_CLASSES) if isinstance(transformer, Mapping) else None
-    classes = len(head) if head is not None and getattr(head, "ndim", 0) else None
-    if classes in (_PUBLISHED_CODES, _PUBLISHED_CODES + 1):
+    classes = len(head) if isinstance(head, Tensor) and head.ndim else None
+    if classes == _PUBLISHED_CODES or classes == _PUBLISHED_CODES + 1:
         return BAMM if classes > _PUBLISHED_CODES else MOMASK_MASKED
     return BAMM if generator == "bamm" else MOMASK_MASKED
