@@ -120,7 +120,8 @@ def train_command(
     finetune: Annotated[
         Path | None,
         typer.Option(
-            help="Run or checkpoint whose tokenizer to start from; the sizes of its model come along."
+            help="Run or checkpoint to start from: a part that is named from the same part there, with all only those "
+            "that learn from motions alone, such as a tokenizer. The sizes of its model come along."
         ),
     ] = None,
     parts_from: Annotated[
@@ -150,7 +151,8 @@ def train_command(
 
     def request(name: str) -> Request:
         chosen, origin = settings_for(name, out, generator, preset, config, overrides, parts_from)
-        return Request(training_set, out, chosen, computing, origin, resume, finetune, ranks)
+        start = None if word == ALL and name != ALL and not _of_motions(name, chosen) else finetune
+        return Request(training_set, out, chosen, computing, origin, resume, start, ranks)
 
     whole = request(word)
     names = _names(word, whole)
@@ -239,15 +241,26 @@ def _names(word: str, request: Request) -> tuple[str, ...]:
     """Parts that a word on the command line means.
 
     Raises:
-        ConfigError: the generator has no such part, or none of them can be fine-tuned.
+        ConfigError: the generator has no such part, or none of them starts from other weights.
     """
     config = request.config
     if word not in (ALL, *config.names):
         raise ConfigError(f"{config.generator} has no part {word}; it has {', '.join(config.names)}")
     names = config.names if word == ALL else (word,)
-    if request.finetune and not any(part_class(config, name).trained_on != "pairs" for name in names):
-        raise ConfigError(f"--finetune starts a tokenizer from another one, and {word} is none")
+    if request.finetune and word in EVALUATORS:
+        raise ConfigError(
+            f"--finetune starts a part of a generator from another's weights, and {word} is none"
+        )
+    if request.finetune and word == ALL and not any(_of_motions(name, config) for name in names):
+        raise ConfigError(
+            f"--finetune with {ALL} starts the parts that learn from motions alone, and {config.generator} has none; name "
+            f"the part that is to start: hero-train {names[-1]}"
+        )
     return names
+
+
+def _of_motions(name: str, config: TrainConfig) -> bool:
+    return bool(part_class(config, name).trained_on != "pairs")
 
 
 def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:

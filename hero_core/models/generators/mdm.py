@@ -46,6 +46,19 @@ class MdmConfig(Config):
         intention_dropout: in it, in training.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "latent_dim",
+            "ff_size",
+            "layers",
+            "heads",
+            "feature_dim",
+            "diffusion_steps",
+            "use_iie",
+            "intention_heads",
+        }
+    )
+
     latent_dim: PositiveInt = 512
     ff_size: PositiveInt = 1024
     layers: PositiveInt = 8

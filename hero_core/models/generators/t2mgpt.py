@@ -63,6 +63,10 @@ class GptConfig(Config):
         intention_dropout: in it, in training.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {"codebook_size", "width", "layers", "heads", "ff_size", "feature_dim", "use_iie", "intention_heads"}
+    )
+
     codebook_size: PositiveInt = 512
     width: PositiveInt = 1024
     layers: PositiveInt = 18

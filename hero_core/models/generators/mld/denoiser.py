@@ -52,6 +52,19 @@ class DenoiserConfig(Config):
         intention_dropout: in it, in training.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "latent_dim",
+            "ff_size",
+            "layers",
+            "heads",
+            "position_rows",
+            "feature_dim",
+            "use_iie",
+            "intention_heads",
+        }
+    )
+
     latent_dim: PositiveInt = 256
     ff_size: PositiveInt = 1024
     layers: PositiveInt = 9
