@@ -253,8 +253,8 @@ def _names(word: str, request: Request) -> tuple[str, ...]:
         )
     if request.finetune and word == ALL and not any(_of_motions(name, config) for name in names):
         raise ConfigError(
-            f"--finetune with {ALL} starts the parts that learn from motions alone, and {config.generator} has none; name "
-            f"the part that is to start: hero-train {names[-1]}"
+            f"--finetune with {ALL} starts the parts that learn from motions alone, and {config.generator} has none; "
+            f"name the part that is to start: hero-train {names[-1]}"
         )
     return names
 

@@ -49,8 +49,8 @@ class Start:
         ]
         if differing:
             raise WeightsError(
-                f"{self.record['path']}: {name} cannot start from these weights: {'; '.join(differing)}. The run's earlier "
-                "parts and the features of its data decide that; start from weights that were made for the same"
+                f"{self.record['path']}: cannot be the start of {name}: {'; '.join(differing)}. The earlier parts "
+                "of the run and the features of its data decide that; start from weights made for the same"
             )
         weights = self.network.state_dict()
         require_state(part.state_dict(), weights, self.record["path"])
