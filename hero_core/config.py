@@ -17,12 +17,14 @@ ConfigT = TypeVar("ConfigT", bound="Config")
 class Config(BaseModel):
     """Base of every settings object.
 
-    ``official_values`` are the settings that reproduce a quirk of the official release, with the value that does so.
+    ``official_values`` are the settings that reproduce a quirk of the official release, with the value that does so;
+    ``of_weights``, of a model, those that its weights are bound to, while the others only say how they are trained.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     official_values: ClassVar[Mapping[str, Any]] = {}
+    of_weights: ClassVar[frozenset[str]] = frozenset()
 
     def official_choices(self) -> dict[str, bool]:
         """Which quirks of the official release these settings reproduce."""

@@ -13,7 +13,7 @@ from hero_core.cli import VersionOption, console, error_console, print_table, pr
 from hero_core.device import DeviceName, choose_device
 from hero_core.errors import ConfigError, HeroError, InputError
 from hero_core.models.base import part_names
-from hero_core.official.find import Which
+from hero_core.official.find import TITLES, Which
 from hero_core.official.import_run import import_official
 from hero_core.progress import Progress, duration
 from hero_core.runs import EVALUATOR, EVALUATORS, JOINT_EVALUATOR
@@ -120,7 +120,8 @@ def train_command(
     finetune: Annotated[
         Path | None,
         typer.Option(
-            help="Run or checkpoint whose tokenizer to start from; the sizes of its model come along."
+            help="Run or checkpoint to start from: a part that is named from the same part there, with all only those "
+            "that learn from motions alone, such as a tokenizer. The sizes of its model come along."
         ),
     ] = None,
     parts_from: Annotated[
@@ -150,7 +151,8 @@ def train_command(
 
     def request(name: str) -> Request:
         chosen, origin = settings_for(name, out, generator, preset, config, overrides, parts_from)
-        return Request(training_set, out, chosen, computing, origin, resume, finetune, ranks)
+        start = None if word == ALL and name != ALL and not _of_motions(name, chosen) else finetune
+        return Request(training_set, out, chosen, computing, origin, resume, start, ranks)
 
     whole = request(word)
     names = _names(word, whole)
@@ -177,7 +179,7 @@ def train_command(
 
 @app.command("import-official")
 def import_command(
-    source: Annotated[Path, typer.Argument(help="The official checkpoints folder, or one model's in it.")],
+    source: Annotated[Path, typer.Argument(help="The folder of a release, one model's in it, or one file.")],
     out: Annotated[Path, typer.Argument(help="Run folder to write.")],
     names: Annotated[
         list[str] | None,
@@ -186,9 +188,20 @@ def import_command(
         ),
     ] = None,
     which: Annotated[Which, typer.Option(help="Which of a model's files to take.")] = "best",
+    generator: Annotated[
+        str, typer.Option("--generator", help=f"Whose weights they are: {', '.join(TITLES)}.")
+    ] = DEFAULT_GENERATOR,
+    meta: Annotated[
+        Path | None,
+        typer.Option(
+            help="Of t2mgpt, mdm and mld: folder with the mean and the deviation that they normalise motions by, where "
+            "these do not lie beside the weights."
+        ),
+    ] = None,
 ) -> None:
-    """Convert checkpoints of the official release to a run folder."""
-    for line in import_official(source, out, dict(map(_name, names or [])), which).lines():
+    """Convert published weights of HERO or of another generator to a run folder."""
+    chosen = dict(map(_name, names or []))
+    for line in import_official(source, out, chosen, which, generator, meta).lines():
         _say(line)
 
 
@@ -228,15 +241,26 @@ def _names(word: str, request: Request) -> tuple[str, ...]:
     """Parts that a word on the command line means.
 
     Raises:
-        ConfigError: the generator has no such part, or none of them can be fine-tuned.
+        ConfigError: the generator has no such part, or none of them starts from other weights.
     """
     config = request.config
     if word not in (ALL, *config.names):
         raise ConfigError(f"{config.generator} has no part {word}; it has {', '.join(config.names)}")
     names = config.names if word == ALL else (word,)
-    if request.finetune and not any(part_class(config, name).trained_on != "pairs" for name in names):
-        raise ConfigError(f"--finetune starts a tokenizer from another one, and {word} is none")
+    if request.finetune and word in EVALUATORS:
+        raise ConfigError(
+            f"--finetune starts a part of a generator from another's weights, and {word} is none"
+        )
+    if request.finetune and word == ALL and not any(_of_motions(name, config) for name in names):
+        raise ConfigError(
+            f"--finetune with {ALL} starts the parts that learn from motions alone, and {config.generator} has none; "
+            f"name the part that is to start: hero-train {names[-1]}"
+        )
     return names
+
+
+def _of_motions(name: str, config: TrainConfig) -> bool:
+    return bool(part_class(config, name).trained_on != "pairs")
 
 
 def _earlier(names: Sequence[str], config: TrainConfig) -> list[str]:

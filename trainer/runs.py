@@ -16,7 +16,6 @@ from hero_core.models.base import TrainingFacts, generator_class, optional_parts
 from hero_core.models.checkpoint import library_versions, load_network
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.statistics import MotionStatistics
-from hero_core.official.find import in_official_layout
 from hero_core.progress import Progress, silent
 from hero_core.runs import (
     ENCODED_BY_KEY,
@@ -24,7 +23,6 @@ from hero_core.runs import (
     EVALUATORS,
     checkpoint_path,
     describe_run,
-    find_checkpoint,
     load_evaluator,
 )
 from hero_core.training_set import Samples, TrainingSet
@@ -35,9 +33,8 @@ from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
 from trainer.loop import Run, reproducible, train
 from trainer.scorer import LEAST_CLIPS, ReactionScorer, known_answers
+from trainer.start import INITIAL_WEIGHTS, Start, require_start, start_of
 from trainer.state import PROCESSES, Best, different, require_same_run
-
-INITIAL_WEIGHTS = "initial_weights"
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class Request:
         device: where to compute.
         settings_from: where the settings came from (preset, file, overrides), for the record.
         resume: go on with what is in ``out`` already; without it, an existing part is never touched.
-        finetune: run or checkpoint whose tokenizer to start from; the sizes of its model come along.
+        finetune: run or checkpoint whose part of the same name to start from; the sizes of its model come along.
         ranks: the processes that train it together; all have the same request, each its own device.
     """
 
@@ -87,8 +84,8 @@ def check(name: str, request: Request, before: Sequence[str]) -> None:
     PartFolder(request.out, name).prepare(request.resume)
     cls = part_class(request.config, name)
     batches_of(name, cls.trained_on, request.data, request.config, ranks=request.ranks)
-    if request.finetune is not None and cls.trained_on != "pairs":
-        _start(request.finetune, name)
+    if request.finetune is not None and name not in EVALUATORS:
+        require_start(request.finetune, name, request.config.generator)
     if cls.encoded_by not in before:
         _encoder(name, request)
     if request.config.section(name).training.select_by == "reactions":
@@ -194,15 +191,16 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
     config, data = request.config, request.data
     cls = part_class(config, name)
     encoder = _encoder(name, request)
-    initial, part = _initial_weights(name, request)
-    if part is not None:
-        config = config.with_model(name, part.config)
+    start = _start(name, request)
+    if start is not None:
+        config = config.with_model(name, start.sized(config.section(name).model))
     codes = None if encoder is None else partial(_codes, cls.encoded_by, encoder, request, report)
     recorded = PartFolder(request.out, name).description().get("identity")
     streamed = None if recorded is None else "reading" in recorded
     batches = batches_of(name, cls.trained_on, data, config, request.device, codes, streamed, request.ranks)
-    if part is None:
-        part = _build(name, request, batches, encoder)
+    part = _build(name, config, request, batches, encoder)
+    if start is not None:
+        start.give(part, name)
     metadata: dict[str, Any] = {"data": data.facts(), "selection": config.selection, "seed": config.seed}
     identity = {
         "part": name,
@@ -213,9 +211,9 @@ def ready(name: str, request: Request, report: Progress = silent) -> tuple[Run, 
     }
     if request.ranks.world > 1:
         identity[PROCESSES] = str(request.ranks.world)
-    if initial is not None:
-        metadata[INITIAL_WEIGHTS] = initial
-        identity[INITIAL_WEIGHTS] = initial["sha256"]
+    if start is not None:
+        metadata[INITIAL_WEIGHTS] = dict(start.record)
+        identity[INITIAL_WEIGHTS] = start.record["sha256"]
     if encoder is not None:
         metadata[ENCODED_BY_KEY] = identity[ENCODED_BY_KEY] = sha256_of_tensors(encoder.state_dict())
     scorer, chosen_with = _scorer(name, request)
@@ -254,8 +252,8 @@ def _codes(encoded_by: str, encoder: Any, request: Request, report: Progress) ->
     return codes_of(place, data.read_by_training(selection), encoder.to(device).eval(), device, report)
 
 
-def _build(name: str, request: Request, batches: Batches, encoder: Any) -> Any:
-    config, data = request.config, request.data
+def _build(name: str, config: TrainConfig, request: Request, batches: Batches, encoder: Any) -> Any:
+    data = request.data
     cls = part_class(config, name)
     videos = data.train(config.selection).with_video()
     facts = TrainingFacts(
@@ -291,49 +289,16 @@ def departures(name: str, request: Request) -> list[str]:
     ]
 
 
-def _initial_weights(name: str, request: Request) -> tuple[dict[str, str] | None, Any]:
-    """Which weights a part starts from, for the record, and the part with them; None twice for fresh ones.
-
-    A resumed part need not be told again.
-    """
-    cls, folder = part_class(request.config, name), PartFolder(request.out, name)
-    recorded = folder.description().get(INITIAL_WEIGHTS)
-    if request.finetune is not None and cls.trained_on != "pairs":
-        path = _start(request.finetune, name)
-    elif recorded is None:
-        return None, None
-    elif folder.state.exists():
-        return recorded, _with_weights_of(load_network(folder.last, cls)[0], name, request)
-    else:
-        path = Path(recorded["path"])
-    start, origin = load_network(path, cls)
-    part = _with_weights_of(start, name, request)
-    statistics = request.config.section(name).training.finetune_statistics
-    if statistics == "data":
-        part.normalisation.take(_statistics(request))
-    return {"path": str(path.resolve()), "sha256": origin.sha256, "statistics": statistics}, part
-
-
-def _start(path: Path, name: str) -> Path:
-    """The checkpoint to start from.
-
-    Raises:
-        WeightsError: there is none, or it is an official one that was not imported.
-    """
-    if in_official_layout(path):
-        raise WeightsError(
-            f"{path}: official weights, which are converted first: hero-train import-official {path} IMPORTED, then "
-            "--finetune IMPORTED"
-        )
-    return find_checkpoint(path, name)
-
-
-def _with_weights_of(start: Any, name: str, request: Request) -> Any:
-    """A part with the weights of ``start``: of the same sizes, otherwise trained as the settings say."""
-    sizes = {each: getattr(start.config, each) for each in start.settings.of_weights}
-    part = type(start)(request.config.section(name).model.model_copy(update=sizes))
-    part.load_state_dict(start.state_dict())
-    return part
+def _start(name: str, request: Request) -> Start | None:
+    """Where a part starts; None for fresh weights, which evaluators always start from."""
+    if name in EVALUATORS:
+        return None
+    config, named = request.config, None
+    if request.finetune is not None:
+        named = require_start(request.finetune, name, config.generator)
+    choice = config.section(name).training.finetune_statistics
+    folder = PartFolder(request.out, name)
+    return start_of(part_class(config, name), folder, named, choice, _statistics(request))
 
 
 def _encoder(name: str, request: Request) -> Any:

@@ -173,8 +173,8 @@ class Part(Network, Protocol):
 
     Attributes:
         trained_on: ``windows`` of motions alone; ``motions``, whole ones alone; ``pairs``, whole motions with their
-            videos. A part of motions alone can be fine-tuned: it normalises them by its ``normalisation``, and its
-            settings name in ``of_weights`` those that weights are bound to.
+            videos. A part can start from weights of another run: its settings name in ``of_weights`` those that weights
+            are bound to, and if it normalises motions, then by its ``normalisation``.
         encoded_by: name of the earlier part, an :class:`Encoder`, which makes ``Batch.encoded``, or None.
         metric: the loss that marks the best checkpoint by its lowest value on the validation pairs.
         validation_draws: how often each validation pair is scored, with other random draws.

@@ -1,33 +1,36 @@
 """Finding the models of an official ``checkpoints`` folder by what their files hold, and choosing among them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from hero_core.errors import InputError, WeightsError
 from hero_core.models.weights import load_weights_file
+from hero_core.official.identify import KINDS, Kind, Published, identify
 from hero_core.official.options import OPTIONS_FILE, read_options, require_option
-from hero_core.official.tensors import ENCODERS, MASKED_KEYS, RESIDUAL_KEYS, RVQ_KEYS
 
-Kind: TypeAlias = Literal["rvq", "masked", "residual", "evaluator", "tc_clip"]
 Which: TypeAlias = Literal["best", "latest"]
 
-KINDS: tuple[Kind, ...] = ("rvq", "masked", "residual", "evaluator", "tc_clip")
-TRANSFORMERS: tuple[Kind, ...] = ("masked", "residual")
-PICKLED_SUFFIXES = (".tar", ".pth", ".pt")
+TITLES: Mapping[str, str] = {
+    "hero": "HERO",
+    "momask": "MoMask",
+    "bamm": "BAMM",
+    "t2mgpt": "T2M-GPT",
+    "mdm": "MDM",
+    "mld": "MLD",
+}
+"""Of the generators of which weights can be imported, what people call them."""
+
+TRANSFORMERS: tuple[Kind, ...] = ("masked", "autoregressive", "residual")
+PICKLED_SUFFIXES = (".tar", ".pth", ".pt", ".ckpt")
 WEIGHTS_SUFFIXES = (*PICKLED_SUFFIXES, ".safetensors")
 MODEL_FOLDER = "model"
 PREFERRED_STEMS: Mapping[Which, tuple[str, ...]] = {
-    "best": ("net_best_fid", "finest", "latest"),
-    "latest": ("latest", "net_best_fid", "finest"),
+    "best": ("net_best_fid", "finest", "latest", "net_last"),
+    "latest": ("latest", "net_last", "net_best_fid", "finest"),
 }
-_TC_CLIP_PREFIX = "image_encoder."
-_KEYS: Mapping[Kind, tuple[str, ...]] = {
-    "rvq": RVQ_KEYS,
-    "masked": MASKED_KEYS,
-    "residual": RESIDUAL_KEYS,
-}
+_SHARED: tuple[Kind, ...] = ("rvq", "evaluator", "tc_clip")  # which do not tell whose folder it is
 
 
 @dataclass(frozen=True)
@@ -43,14 +46,19 @@ class Candidate:
     """One model.
 
     Attributes:
-        kind: what it is.
+        model: what it is.
         path: its weights.
         epoch: how long it was trained, where the file says so.
     """
 
-    kind: Kind
+    model: Published
     path: Path
     epoch: int | None
+
+    @property
+    def kind(self) -> Kind:
+        """The part that it becomes."""
+        return self.model.kind
 
     @property
     def in_layout(self) -> bool:
@@ -85,8 +93,15 @@ def in_official_layout(path: Path) -> bool:
     )
 
 
-def find_candidates(src: Path, which: Which) -> tuple[list[Candidate], list[Skipped]]:
-    """One candidate for every model under ``src``, and the files that are none.
+def find_candidates(
+    src: Path, which: Which, generator: str = "hero"
+) -> tuple[list[Candidate], list[Skipped]]:
+    """One candidate for every model under ``src``, whosever it is, and the files that are none.
+
+    Args:
+        src: a folder, or one file.
+        which: of a model's files, which to prefer.
+        generator: whose models are looked for, see :func:`~hero_core.official.identify.identify`.
 
     Raises:
         InputError: ``src`` does not exist.
@@ -100,7 +115,7 @@ def find_candidates(src: Path, which: Which) -> tuple[list[Candidate], list[Skip
     skipped: list[Skipped] = []
     for path in paths:
         try:
-            found = _identify(path)
+            found = _identify(path, generator)
         except WeightsError as error:
             if path == src or path.parent.name == MODEL_FOLDER:
                 raise
@@ -108,7 +123,8 @@ def find_candidates(src: Path, which: Which) -> tuple[list[Candidate], list[Skip
         if isinstance(found, Skipped):
             skipped.append(found)
         else:
-            models.setdefault((found.kind, found.folder if found.in_layout else path), []).append(found)
+            together = found.in_layout or found.model.generators == ("t2mgpt",)
+            models.setdefault((found.kind, found.folder if together else path), []).append(found)
     chosen = [_preferred(files, which) for files in models.values()]
     others = [file for files in models.values() for file in files if file not in chosen]
     return chosen, skipped + [
@@ -116,27 +132,51 @@ def find_candidates(src: Path, which: Which) -> tuple[list[Candidate], list[Skip
     ]
 
 
-def choose(candidates: Sequence[Candidate], names: Mapping[str, str]) -> dict[Kind, Candidate]:
+def of_generator(candidates: Sequence[Candidate], generator: str) -> tuple[list[Candidate], list[Skipped]]:
+    """The models of a generator, and those of others, which are passed over if its own are there too.
+
+    Raises:
+        WeightsError: there are only those of others; names the generator that takes them.
+    """
+    own = [candidate for candidate in candidates if generator in candidate.model.generators]
+    others = [candidate for candidate in candidates if candidate not in own]
+    told = any(candidate.kind not in _SHARED for candidate in own)
+    for other in others:
+        if not told and other.kind not in _SHARED:
+            raise WeightsError(f"{other.path}: {_not_of(other, generator)}")
+    return own, [Skipped(other.path, _not_of(other, generator)) for other in others]
+
+
+def _not_of(other: Candidate, generator: str) -> str:
+    takers = " or ".join(f"--generator {taker}" for taker in other.model.generators)
+    return f"{other.model.words}, not of {TITLES[generator]}; it is imported with {takers}"
+
+
+def choose(
+    candidates: Sequence[Candidate], names: Mapping[str, str], generator: str = "hero"
+) -> dict[Kind, Candidate]:
     """One model of every kind that was found. Of several tokenizers, the one that the chosen transformers name.
 
     Args:
-        candidates: what was found.
+        candidates: what was found, all of them models of the generator.
         names: by kind, the name of the model to take where several were found.
+        generator: whose they are.
 
     Raises:
         InputError: ``names`` has an unknown kind, or a name that was not found.
         WeightsError: several models of a kind and no name; lists them.
     """
-    if unknown := sorted(names.keys() - set(KINDS)):
-        raise InputError(f"no kind of model is called {', '.join(unknown)}; the kinds are {', '.join(KINDS)}")
+    kinds = KINDS[generator]
+    if unknown := sorted(names.keys() - set(kinds)):
+        raise InputError(f"no kind of model is called {', '.join(unknown)}; the kinds are {', '.join(kinds)}")
     chosen: dict[Kind, Candidate] = {}
-    for kind in sorted(KINDS, key=lambda kind: kind == "rvq"):  # the tokenizer last
+    for kind in sorted(kinds, key=lambda kind: kind == "rvq"):  # the tokenizer last
         found = [candidate for candidate in candidates if candidate.kind == kind]
         if kind in names:
             found = _named(found, kind, names[kind])
         elif kind == "rvq" and len(found) > 1:
-            wanted = {tokenizer_folder(chosen[user]) for user in TRANSFORMERS if user in chosen}
-            found = [candidate for candidate in found if candidate.folder.resolve() in wanted] or found
+            users = [chosen[user] for user in TRANSFORMERS if user in chosen]
+            found = [each for each in found if any(is_tokenizer_of(user, each) for user in users)] or found
         if len(found) > 1:
             listed = ", ".join(f"{candidate.name} ({candidate.path})" for candidate in found)
             raise WeightsError(
@@ -157,24 +197,28 @@ def tokenizer_folder(transformer: Candidate) -> Path:
     return (transformer.folder.parent / str(require_option(read_options(path), "vq_name", path))).resolve()
 
 
-def _identify(path: Path) -> Candidate | Skipped:
+def is_tokenizer_of(transformer: Candidate, tokenizer: Candidate) -> bool:
+    """Whether a transformer was trained with this tokenizer, by what its ``opt.txt`` says.
+
+    BAMM keeps the two in different trees, so that there, where none lies beside, the name has to be enough.
+    """
+    wanted = tokenizer_folder(transformer)
+    if "bamm" in transformer.model.generators and not wanted.is_dir():
+        return tokenizer.folder.name == wanted.name
+    return tokenizer.folder.resolve() == wanted
+
+
+def _identify(path: Path, generator: str) -> Candidate | Skipped:
     content = load_weights_file(path, lazy=True)
     if not isinstance(content, Mapping):
         raise WeightsError(f"{path}: holds a {type(content).__name__}, not a model")
     epoch = next((value for key in ("ep", "epoch") if isinstance(value := content.get(key), int)), None)
-    if _holds_tower(content if path.suffix == ".safetensors" else content.get("model")):
-        return Candidate("tc_clip", path, epoch)
-    if content.keys() >= set(ENCODERS):
-        return Candidate("evaluator", path, epoch)
-    for kind, keys in _KEYS.items():
-        if not content.keys().isdisjoint(keys):
-            return Candidate(kind, path, epoch)
-    shown = ", ".join(sorted(map(str, content))[:4])
-    return Skipped(path, f"none of HERO's models; it holds {shown or 'nothing'}")
-
-
-def _holds_tower(names: object) -> bool:
-    return isinstance(names, Iterable) and any(str(name).startswith(_TC_CLIP_PREFIX) for name in names)
+    folder = path.parent.parent if path.parent.name == MODEL_FOLDER else path.parent
+    model = identify(content, path, folder / OPTIONS_FILE, generator)
+    if model is None:
+        shown = ", ".join(sorted(map(str, content))[:4])
+        return Skipped(path, f"none of {TITLES[generator]}'s models; it holds {shown or 'nothing'}")
+    return Candidate(model, path, epoch) if model.generators else Skipped(path, model.words)
 
 
 def _preferred(files: Sequence[Candidate], which: Which) -> Candidate:

@@ -26,7 +26,7 @@ ARGUMENTS_FILE = "args.json"
 HEADS = 4
 """In no file: the published code has it as a constant."""
 
-_AVERAGED = ("model_avg", "model")  # the better one first
+AVERAGED = ("model_avg", "model")  # the better one first
 _LEFT_OUT = ("clip_model.", "sequence_pos_encoder.pe", "embed_timestep.sequence_pos_encoder.pe")
 _PREFIXES = {
     "input_process.poseEmbedding": "pose_embedding",
@@ -106,7 +106,7 @@ def rename_mdm(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _read(path: Path) -> dict[str, Tensor]:
     content = load_weights_file(path)
     if isinstance(content, Mapping):
-        content = next((content[key] for key in _AVERAGED if key in content), content)
+        content = next((content[key] for key in AVERAGED if key in content), content)
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         found = (
             shorten([str(key) for key in content]) if isinstance(content, Mapping) else type(content).__name__

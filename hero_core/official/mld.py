@@ -20,7 +20,7 @@ from hero_core.official.blocks import rename_in_block
 from hero_core.official.tensors import read_tensors, require_tensor
 
 CHECKPOINT_KEYS = ("state_dict",)
-VAE_PREFIX = "vae."
+VAE_PREFIX, DENOISER_PREFIX = "vae.", "denoiser."
 HEADS = 4
 """In no tensor: the published configuration has it."""
 

@@ -34,7 +34,9 @@ from hero_core.official.tensors import (
 BAMM_OPTION = "trans"
 """Which transformer BAMM builds; MoMask's options lack it."""
 
-_ENCODER, _DECODER = "seqTransEncoder.", "seqTransDecoder."
+ENCODER, DECODER = "seqTransEncoder.", "seqTransDecoder."
+"""What the names of the layers begin with: MoMask's and BAMM's, and HERO's."""
+
 _NORM_OF_FEED_FORWARD = re.compile(r"(layers\.\d+)\.norm2\.")  # a decoder's third
 
 
@@ -88,7 +90,7 @@ def encoder_settings(official: Mapping[str, Tensor], weights: Path, opt_txt: Pat
         WeightsError: the tensors are those of HERO, whose units also see the frames.
         InputError: an option is missing or impossible.
     """
-    if any(name.startswith(_DECODER) for name in official):
+    if any(name.startswith(DECODER) for name in official):
         raise WeightsError(f"{weights}: a transformer of HERO, which attends to frames; import it as HERO's")
     settings = transformer_settings(official, weights, opt_txt)
     return settings | {"max_tokens": max(settings["max_tokens"], MAX_FRAMES // FRAMES_PER_TOKEN)}
@@ -100,6 +102,6 @@ def as_decoder(official: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _as_decoder(name: str) -> str:
-    if not name.startswith(_ENCODER):
+    if not name.startswith(ENCODER):
         return name
-    return _DECODER + _NORM_OF_FEED_FORWARD.sub(r"\1.norm3.", name.removeprefix(_ENCODER))
+    return DECODER + _NORM_OF_FEED_FORWARD.sub(r"\1.norm3.", name.removeprefix(ENCODER))

@@ -16,8 +16,10 @@ from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.generators.hero import Hero
 from hero_core.models.tc_clip.weights import load_tc_clip
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
-from hero_core.official.find import KINDS, Candidate, find_candidates, tokenizer_folder
-from hero_core.official.import_run import ImportReport, import_official
+from hero_core.official.find import Candidate, find_candidates, tokenizer_folder
+from hero_core.official.identify import KINDS
+from hero_core.official.import_run import import_official
+from hero_core.official.imported import ImportReport
 from hero_core.official.options import read_options
 from hero_core.runs import ENCODED_BY_KEY, checkpoint_path, find_checkpoint, load_evaluator, load_run
 from hero_core.storage import read_json
@@ -75,7 +77,7 @@ def towers(parity_dir: Path, plain_clip: bool) -> list[Path]:
 def test_several_models_of_a_kind_are_listed_and_nothing_is_written(
     data_set: Path, found: list[Candidate], names: dict[str, str], tmp_path: Path
 ) -> None:
-    by_kind = {kind: [one.name for one in found if one.kind == kind] for kind in KINDS}
+    by_kind = {kind: [one.name for one in found if one.kind == kind] for kind in KINDS["hero"]}
     ambiguous = next((kind for kind, models in by_kind.items() if kind != "rvq" and len(models) > 1), None)
     if ambiguous is None:
         pytest.skip(f"{data_set}: one model of each kind only")

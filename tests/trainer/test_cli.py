@@ -68,8 +68,13 @@ def test_errors_are_one_line(hero_train, data_folder, tmp_path, monkeypatch, arg
 
 def test_an_unknown_part_and_one_that_cannot_be_fine_tuned(hero_train, data_folder, tmp_path):
     assert hero_train("rqv", data_folder, "--out", tmp_path / "run")[0] == 2
-    code, _, error = hero_train("masked", data_folder, "--out", tmp_path / "run", "--finetune", tmp_path)
-    assert (code, "--finetune starts a tokenizer" in error) == (2, True)
+    code, _, error = hero_train("evaluator", data_folder, "--out", tmp_path / "run", "--finetune", tmp_path)
+    assert (code, "--finetune starts a part of a generator" in error) == (2, True)
+    words = ("--generator", "mdm", "--out", tmp_path / "run", "--finetune", tmp_path)
+    code, _, error = hero_train("all", data_folder, *words)
+    assert (code, "mdm has none; name the part that is to start: hero-train denoiser" in error) == (2, True)
+    code, _, error = hero_train("denoiser", data_folder, *words)
+    assert (code, "neither a checkpoint nor a run with a trained denoiser" in error) == (2, True)
 
 
 def test_no_cuda(hero_train, data_folder, tmp_path, monkeypatch):

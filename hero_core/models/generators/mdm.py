@@ -42,6 +42,19 @@ class MdmConfig(ConditionConfig):
         max_frames: of the longest motion.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "latent_dim",
+            "ff_size",
+            "layers",
+            "heads",
+            "feature_dim",
+            "diffusion_steps",
+            "use_iie",
+            "intention_heads",
+        }
+    )
+
     latent_dim: PositiveInt = 512
     ff_size: PositiveInt = 1024
     layers: PositiveInt = 8

@@ -59,6 +59,10 @@ class GptConfig(ConditionConfig):
             reads any code, so that it learns to go on from its own mistakes. The paper's tau is one minus this.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {"codebook_size", "width", "layers", "heads", "ff_size", "feature_dim", "use_iie", "intention_heads"}
+    )
+
     codebook_size: PositiveInt = 512
     width: PositiveInt = 1024
     layers: PositiveInt = 18

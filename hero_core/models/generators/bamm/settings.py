@@ -24,6 +24,20 @@ class BammConfig(ConditionConfig):
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "codebook_size",
+            "code_dim",
+            "latent_dim",
+            "ff_size",
+            "layers",
+            "heads",
+            "feature_dim",
+            "use_iie",
+            "intention_heads",
+        }
+    )
+
     codebook_size: PositiveInt = 512
     code_dim: PositiveInt = 512
     latent_dim: PositiveInt = 384

@@ -27,6 +27,10 @@ class LengthConfig(ConditionConfig):
         use_duration: also look at how long the clip is: from its first sampled frame to its last.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {"width", "max_tokens", "feature_dim", "use_iie", "intention_heads", "use_duration"}
+    )
+
     width: PositiveInt = 128
     dropout: float = Field(default=0.2, ge=0, lt=1)
     max_tokens: PositiveInt = 50

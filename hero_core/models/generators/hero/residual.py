@@ -54,6 +54,8 @@ class ResidualConfig(TransformerConfig):
         "allow_pad_class": True,
     }
 
+    of_weights: ClassVar[frozenset[str]] = TransformerConfig.of_weights | {"quantizers", "share_weights"}
+
     quantizers: int = Field(default=6, ge=2)
     share_weights: bool = False
     allow_pad_class: bool = False

@@ -49,6 +49,21 @@ class TransformerConfig(ConditionConfig):
 
     official_values: ClassVar[Mapping[str, Any]] = {"guidance_keeps_frames": True}
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "codebook_size",
+            "code_dim",
+            "latent_dim",
+            "ff_size",
+            "layers",
+            "heads",
+            "feature_dim",
+            "use_iie",
+            "intention_heads",
+            "use_die",
+        }
+    )
+
     codebook_size: PositiveInt = 512
     code_dim: PositiveInt = 512
     latent_dim: PositiveInt = 384

@@ -48,6 +48,19 @@ class DenoiserConfig(ConditionConfig):
         condition_relu: drop what is negative in the features before they are projected, as the published model does.
     """
 
+    of_weights: ClassVar[frozenset[str]] = frozenset(
+        {
+            "latent_dim",
+            "ff_size",
+            "layers",
+            "heads",
+            "position_rows",
+            "feature_dim",
+            "use_iie",
+            "intention_heads",
+        }
+    )
+
     latent_dim: PositiveInt = 256
     ff_size: PositiveInt = 1024
     layers: PositiveInt = 9
