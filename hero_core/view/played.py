@@ -9,7 +9,7 @@ _PLAYED = {".mp4": "video/mp4", ".webm": "video/webm", ".m4v": "video/mp4"}
 
 
 def played_video(folder: Path, name: str) -> ShownVideo | None:
-    """A video in ``folder``, as it is; None where it is not there, too large, or of a kind that browsers do not play."""
+    """A video in ``folder``; None where it is not there, is too large, or of a kind that browsers do not play."""
     path = (folder / name).resolve()
     mime = _PLAYED.get(path.suffix.lower())
     if mime is None or not path.is_relative_to(folder.resolve()) or not path.is_file():

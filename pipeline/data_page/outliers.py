@@ -9,42 +9,45 @@ from numpy.typing import ArrayLike, NDArray
 OUTLIER = 3.5
 """A modified z-score above which Iglewicz and Hoaglin (How to detect and handle outliers, 1993) call it an outlier."""
 
-_NORMAL_MAD = 1.4826  # standard deviations in a median absolute deviation of normally distributed numbers
-_NORMAL_MEAN = 1.2533  # likewise in a mean absolute deviation
+_NORMAL = 1.4826  # standard deviations in a median absolute deviation of normally distributed numbers
 
 
 class Unusual(NamedTuple):
-    """How far from the rest an entry is, in the measure in which it is farthest; no measure where it has none."""
+    """How far from the rest an entry is, and in which measure it is so far."""
 
     score: float
     measure: str
 
 
-def modified_z(values: ArrayLike) -> NDArray[np.float64]:
+def distances(values: ArrayLike, matters: float) -> NDArray[np.float64]:
     """How far each of ``(n,)`` numbers is from their median, in robust standard deviations; NaN stays NaN.
 
-    The deviation is the median one, or the mean one where more than half of the numbers are the same.
+    Args:
+        values: the numbers.
+        matters: the least deviation, in their unit: where nearly all are the same, a hair's breadth is no outlier.
     """
     numbers = np.asarray(values, np.float64)
     known = numbers[np.isfinite(numbers)]
     if not len(known):
         return np.full(numbers.shape, np.nan)
-    away = np.abs(known - np.median(known))
-    spread = _NORMAL_MAD * np.median(away) or _NORMAL_MEAN * away.mean()
-    return (numbers - np.median(known)) / (spread or 1.0)
+    middle = np.median(known)
+    deviation = max(_NORMAL * float(np.median(np.abs(known - middle))), matters)
+    return np.asarray(np.abs(numbers - middle) / deviation)
 
 
-def most_unusual(numbers: Sequence[Mapping[str, float]], measures: Sequence[str]) -> list[Unusual]:
+def most_unusual(numbers: Sequence[Mapping[str, float]], matters: Mapping[str, float]) -> list[Unusual]:
     """Of each of ``n`` entries, where it is farthest from the others.
 
     Args:
         numbers: of each, by measure; what is not known is left out.
-        measures: which to look at.
+        matters: of each measure, as :func:`distances` takes it.
     """
-    columns = [np.abs(modified_z([each.get(name, np.nan) for each in numbers])) for name in measures]
+    columns = [
+        distances([each.get(name, np.nan) for each in numbers], least) for name, least in matters.items()
+    ]
     scores = np.nan_to_num(np.stack(columns, axis=1))  # (n, measures)
-    best = scores.argmax(axis=1)
+    names = list(matters)
     return [
-        Unusual(float(row[index]), measures[index] if row[index] > 0 else "")
-        for row, index in zip(scores, best, strict=True)
+        Unusual(float(row[index]), names[index])
+        for row, index in zip(scores, scores.argmax(axis=1), strict=True)
     ]

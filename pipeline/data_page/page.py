@@ -52,15 +52,15 @@ def data_document(
         ConfigError: videos of a cache, which does not know whose they are.
         InputError: the folder has none of the videos.
     """
-    unusual = most_unusual([entry.numbers for entry in contents.entries], [each.name for each in MEASURES])
+    matters = {measure.name: measure.matters for measure in MEASURES}
+    unusual = most_unusual([entry.numbers for entry in contents.entries], matters)
     scores = [each.score for each in unusual]
     chosen = choose(contents.entries, scores, count, seed)
     page = Document(
         title=f"{contents.name}: what is in it",
-        subtitle=f"{len(contents.entries)} {contents.noun}, measured one by one; outliers first",
         samples=[_sample(contents, chosen[0], unusual)],
         notes=contents.notes,
-        metrics=[UNUSUAL, *MEASURES],
+        metrics=[UNUSUAL, *(measure.metric for measure in MEASURES)],
         tables=_tables(contents),
     )
     room = most_bytes - len(page_html(page).encode()) - _NOTES_BYTES
@@ -71,11 +71,17 @@ def data_document(
         if room < 0:
             break
         samples[index] = sample
-    notes = [*_how_chosen(contents, len(samples), scores, seed)]
+    notes = _how_chosen(contents, len(samples), scores, seed)
     ordered = sorted(samples, key=lambda index: (-scores[index], index))
     if videos is not None:
         notes.append(_with_videos(contents, samples, ordered, videos, room))
-    return replace(page, samples=[samples[index] for index in ordered], notes=[*notes, *contents.notes])
+    shown = "all shown" if len(samples) == len(scores) else f"{len(samples)} of them shown"
+    return replace(
+        page,
+        subtitle=f"{len(scores)} {contents.noun} measured, {shown}, outliers first",
+        samples=[samples[index] for index in ordered],
+        notes=[*notes, *contents.notes],
+    )
 
 
 def _tables(contents: Contents) -> list[ShownTable]:
@@ -92,15 +98,18 @@ def _tables(contents: Contents) -> list[ShownTable]:
 
 
 def _sample(contents: Contents, index: int, unusual: Sequence[Unusual]) -> ShownSample:
-    entry, drawn, (score, measure) = contents.entries[index], contents.draw(index), unusual[index]
-    labels = {each.name: each.label for each in MEASURES}
-    why = [("Most unusual in", f"{labels[measure]}, {score:.1f} robust standard deviations from the median")]
+    entry, drawn, (score, farthest) = contents.entries[index], contents.draw(index), unusual[index]
+    known = {each.name: each for each in MEASURES if each.name in entry.numbers}
+    why = f"{known[farthest].label}, {score:.1f} robust standard deviations from the median"
     return ShownSample(
         key=entry.key,
         title=entry.title.replace("_", " "),
         category=entry.category,
-        facts=[*entry.facts, *(why if score > OUTLIER else [])],
-        metrics={UNUSUAL.name: score, **entry.numbers},
+        facts=[*entry.facts, *([("Most unusual in", why)] if score > OUTLIER else [])],
+        metrics={
+            UNUSUAL.name: score,
+            **{name: measure.rounded(entry.numbers[name]) for name, measure in known.items()},
+        },
         motions=[ShownMotion.of_vectors("Motion", drawn.vectors, "truth")],
         sampled_seconds=drawn.sampled_seconds,
         moment_seconds=drawn.moment_seconds,

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hero_core.records import SPLITS
-from hero_core.view.document import Metric, ShownTable
+from hero_core.view.document import ShownTable
 from pipeline.data_page.contents import Entry
-from pipeline.data_page.measures import EXPLAINED, MEASURES
-from pipeline.data_page.outliers import OUTLIER, modified_z
+from pipeline.data_page.measures import MEASURES
+from pipeline.data_page.outliers import OUTLIER, distances
 
 _BARS = "▁▂▃▄▅▆▇█"
 _BINS = 16
@@ -33,16 +33,15 @@ class Refused(NamedTuple):
 def measures_table(entries: Sequence[Entry]) -> ShownTable:
     """Of every measure where most entries lie, how they are spread, and how many are far from the rest."""
     rows, notes = [], []
-    for metric in MEASURES:
-        values = np.array([entry.numbers.get(metric.name, np.nan) for entry in entries])
+    for measure in MEASURES:
+        values = np.array([entry.numbers.get(measure.name, np.nan) for entry in entries])
         known = values[np.isfinite(values)]
         if not len(known):
             continue
-        low, first, middle, last, high = np.quantile(known, (0, 0.01, 0.5, 0.99, 1))
-        shown = [_number(value, metric) for value in (low, first, middle, last, high)]
-        far = int((np.abs(modified_z(known)) > OUTLIER).sum())
-        rows.append([f"{metric.label} ({metric.unit})", *shown, spark(known), str(far)])
-        notes.append(f"{metric.label}: {EXPLAINED[metric.name]}")
+        shown = [measure.text(value) for value in np.quantile(known, (0, 0.01, 0.5, 0.99, 1)).tolist()]
+        far = int((distances(known, measure.matters) > OUTLIER).sum())
+        rows.append([measure.label, *shown, spark(known), str(far)])
+        notes.append(f"{measure.metric.label}: {measure.explained}")
     columns = ["", "least", "1 %", "median", "99 %", "most", "from least to most", "outliers"]
     far_away = (
         f"outliers: more than {OUTLIER} robust standard deviations from the median (Iglewicz and Hoaglin)"
@@ -136,20 +135,13 @@ def spark(values: NDArray[np.float64]) -> str:
     if values.min() == values.max():
         return ""
     counts, _ = np.histogram(values, _BINS)
-    return "".join(" " if not count else _BARS[_step(count, counts.max())] for count in counts)
+    heights = np.ceil((len(_BARS) - 1) * counts / counts.max()).astype(int)  # 0 where there are none
+    return "".join(_BARS[height] for height in heights)
 
 
 def bar(count: int, most: int) -> str:
     """A bar of up to twelve blocks, one at least for what is not nothing."""
     return "█" * int(np.ceil(12 * count / max(most, 1)))
-
-
-def _step(count: int, most: int) -> int:
-    return min(len(_BARS) - 1, int(len(_BARS) * count / most))
-
-
-def _number(value: float, metric: Metric) -> str:
-    return f"{value:.{metric.digits}f}"
 
 
 def _cells(counts: Mapping[str, NDArray[np.int64]], row: int) -> list[str]:
