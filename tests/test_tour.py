@@ -37,7 +37,7 @@ def test_the_cells_run_in_order_and_again(
     assert "<iframe" in samples.show()._repr_html_()
     again = run_cells(tmp_path)
     said = capsys.readouterr().out
-    assert "0 made, 200 kept from before" in said
+    assert "0 made, 150 kept from before" in said
     assert "rvq finished already" in said
     for one, other in zip(samples.vectors, again["samples"].vectors, strict=True):
         np.testing.assert_array_equal(one, other)
