@@ -37,6 +37,7 @@ from pipeline.config import (
     StorageDtype,
     default_workers,
 )
+from pipeline.data_page.cli import report_command
 from pipeline.dry_run import Planned, dry_run
 from pipeline.encoders import EncoderName, load_encoder
 from pipeline.engines.work import Engine, local
@@ -298,6 +299,9 @@ def verify_command(folder: Annotated[Path, typer.Argument(help="A cache or a tra
     if result.problems:
         console.print(f"against damage: {result.remedy}", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1)
+
+
+app.command("report")(report_command)
 
 
 @app.command("merge")

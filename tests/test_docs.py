@@ -27,6 +27,9 @@ def test_the_site_is_whole(tmp_path: Path) -> None:
     assert "fonts.googleapis.com" not in front
     api = (tmp_path / "site" / "api" / "index.html").read_text(encoding="utf-8")
     assert "Reactor" in api
+    tour = (tmp_path / "site" / "tour" / "index.html").read_text(encoding="utf-8")
+    assert "A tour in one notebook" in tour
+    assert 'class="nn">pipeline.react' in tour  # highlighted as Python
 
 
 def test_every_page_is_in_the_menu() -> None:

@@ -55,13 +55,13 @@ def test_reaction_to_a_new_clip(home: Path) -> None:
     invoke(pipeline_app, ["demo-data", home / "new", "--clips", 1, "--seed", 6])
     (video,) = (home / "new" / "videos").rglob("*.mp4")
     out = home / "reaction"
-    invoke(react_app, [video, "--run", home / "run", "--out", out, "--length", 40])
-    with np.load(out / f"{video.stem}.npz", allow_pickle=False) as arrays:
+    invoke(react_app, [video, "--run", home / "run", "--out", out, "--frames", 40])
+    with np.load(out / f"{video.stem}-0.npz", allow_pickle=False) as arrays:
         assert arrays["vectors"].shape == (40, 263)
         assert arrays["joints"].shape == (40, 22, 3)
         assert np.isfinite(arrays["joints"]).all()
-    assert len(read_bvh(out / f"{video.stem}.bvh").positions) == 40
-    assert decode_clip(out / f"{video.stem}.mp4").frame_count >= 40
+    assert len(read_bvh(out / f"{video.stem}-0.bvh").positions) == 40
+    assert decode_clip(out / f"{video.stem}-0.mp4").frame_count >= 40
 
 
 def test_resume_of_a_finished_run_changes_nothing(home: Path) -> None:

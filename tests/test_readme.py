@@ -1,4 +1,4 @@
-"""The README keeps its word: every command in it exists, with the options it is shown with."""
+"""The README and docs/react.md keep their word: every command exists, with the options it is shown with."""
 
 import re
 import shlex

@@ -172,11 +172,12 @@ def document_json(document: Document) -> dict[str, Any]:
             }
             for table in document.tables
         ],
-        "samples": [_sample_json(sample) for sample in document.samples],
+        "samples": [sample_json(sample) for sample in document.samples],
     }
 
 
-def _sample_json(sample: ShownSample) -> dict[str, Any]:
+def sample_json(sample: ShownSample) -> dict[str, Any]:
+    """A sample of the page as JSON values."""
     video, moment = sample.video, sample.moment_seconds
     return {
         "key": sample.key,

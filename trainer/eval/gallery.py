@@ -21,7 +21,8 @@ from hero_core.records import FeatureRecord
 from hero_core.runs import EVALUATOR, LoadedRun, checkpoint_path, load_evaluator
 from hero_core.storage import read_json
 from hero_core.training_set import Sample, Samples, TrainingSet
-from hero_core.view.document import Document, File, ShownMotion, ShownSample, ShownTable, ShownVideo
+from hero_core.view.document import Document, File, ShownMotion, ShownSample, ShownTable
+from hero_core.view.played import played_video
 from trainer.eval.gallery_tables import result_tables, shown_table
 from trainer.eval.one_by_one import METRICS, embedded_apart, numbers_of
 from trainer.eval.plausibility import judge_motion
@@ -29,8 +30,6 @@ from trainer.eval.report import SCHEMA, HeldOutSplit, held_out, require_same_fea
 from trainer.reactions import Motion, react, torch_rng
 
 BATCH = 32
-_PLAYED = {".mp4": "video/mp4", ".webm": "video/webm", ".m4v": "video/mp4"}
-_LARGEST_VIDEO = 4_000_000  # bytes
 
 
 @dataclass(frozen=True)
@@ -163,7 +162,7 @@ def shown_samples(
                 facts=_facts(sample, own[row], verdict),
                 metrics=numbers_of(own[row], true[row], truth, verdict, distance),
                 motions=_motions(sample, shown, row),
-                video=None if videos is None else _video(videos, sample.pair.source_video),
+                video=None if videos is None else played_video(videos, sample.pair.source_video),
                 sampled_seconds=_seconds(sample.video),
                 moment_seconds=truth.onset_seconds if truth is not None and truth.moves else None,
             )
@@ -213,14 +212,3 @@ def _words(reaction: str, side: str, onset_seconds: float) -> str:
 def _seconds(features: FeatureRecord) -> list[float]:
     seconds: list[float] = features.timestamps_seconds.tolist()
     return seconds
-
-
-def _video(folder: Path, name: str) -> ShownVideo | None:
-    """A video of the folder as it is, if browsers play its kind and it is small enough."""
-    path = (folder / name).resolve()
-    mime = _PLAYED.get(path.suffix.lower())
-    if mime is None or not path.is_relative_to(folder.resolve()) or not path.is_file():
-        return None
-    if path.stat().st_size > _LARGEST_VIDEO:
-        return None
-    return ShownVideo(path.name, path.read_bytes(), mime)
