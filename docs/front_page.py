@@ -1,4 +1,4 @@
-"""For the site: its front page is the README, the notebook is a page, and a link to what is not there is only a name."""
+"""For the site: its front page is the README, the notebook is a page, links to what is not there are only names."""
 
 import json
 import re
