@@ -67,9 +67,10 @@ def counts_table(inputs: Mapping[str, Sequence[Mapping[str, Any]]]) -> ShownTabl
 
 def _entry(row: Row, numbers: dict[str, float]) -> Entry:
     path = PurePosixPath(row["path"])
+    folder = str(path.parent)
     length = f"{row['frames']} frames at {FPS} fps, {row['frames'] / FPS:.2f} s"
     facts = [("Motion", row["path"]), ("Length", length), *(("Warning", each) for each in row["warnings"])]
-    return Entry(row["key"], path.name, str(path.parent), "", numbers, facts)
+    return Entry(row["key"], path.name, folder, folder, "", numbers, facts)
 
 
 def _refused(rows: Sequence[Mapping[str, Any]]) -> Iterator[Refused]:

@@ -25,9 +25,9 @@ def choose(entries: Sequence[Entry], scores: Sequence[float], count: int, seed: 
 
 def _in_turn(entries: Sequence[Entry], taken: set[int], rng: np.random.Generator) -> list[int]:
     """All that are not taken: one of every category, in random order, then a second of every category, and so on."""
-    groups: dict[tuple[str, str], list[int]] = defaultdict(list)
+    groups: dict[str, list[int]] = defaultdict(list)
     for index in rng.permutation(len(entries)).tolist():
         if index not in taken:
-            groups[entries[index].category, entries[index].title].append(index)
+            groups[entries[index].group].append(index)
     turns = [(turn, index) for members in groups.values() for turn, index in enumerate(members)]
     return [index for _, index in sorted(turns, key=lambda each: each[0])]

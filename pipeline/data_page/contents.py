@@ -18,6 +18,7 @@ class Entry:
         key: differs from those of the others.
         title: its subcategory, or its name.
         category: what it can be found by.
+        group: its category to the finest, of which there are many entries.
         split: empty in a cache.
         numbers: by measure.
         facts: names and values in words.
@@ -27,6 +28,7 @@ class Entry:
     key: str
     title: str
     category: str
+    group: str
     split: str
     numbers: Mapping[str, float]
     facts: Sequence[tuple[str, str]] = ()

@@ -95,17 +95,16 @@ def against_video_table(entries: Sequence[Entry]) -> ShownTable | None:
 
 def categories_table(entries: Sequence[Entry], noun: str) -> ShownTable:
     """How many entries each category has, by split, with its median length; the largest first."""
-    groups: dict[tuple[str, str], list[Entry]] = defaultdict(list)
+    groups: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
-        groups[entry.category, entry.title].append(entry)
+        groups[entry.group].append(entry)
     splits = [split for split in _splits(entries) if split]
     largest = sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
     most = len(largest[0][1])
     rows = []
-    for (category, title), members in largest[:_ROWS]:
+    for name, members in largest[:_ROWS]:
         found = Counter(entry.split for entry in members)
         median = float(np.median([entry.numbers["seconds"] for entry in members]))
-        name = " / ".join(filter(None, (category, title)))
         parts = [str(found[split]) for split in splits]
         rows.append([name, *parts, str(len(members)), f"{median:.1f} s", bar(len(members), most)])
     columns = ["", *splits, noun, "median length", ""]

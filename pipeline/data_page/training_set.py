@@ -104,6 +104,7 @@ def _entry(sample: Sample, measured: dict[str, dict[str, float]]) -> Entry:
         key=pair.key,
         title=pair.subcategory,
         category=pair.broad,
+        group=f"{pair.broad} / {pair.subcategory}",
         split=pair.split,
         numbers=numbers,
         facts=facts,

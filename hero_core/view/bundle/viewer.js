@@ -4438,7 +4438,7 @@ button { cursor: pointer; }
 .tables summary { cursor: pointer; font-weight: 600; margin-bottom: 8px; }
 .figures { display: flex; flex-wrap: wrap; gap: 16px; }
 .figures figure { margin: 0; padding: 14px 18px; background: var(--card); border-radius: var(--radius); box-shadow: 0 1px 2px rgb(31 42 68 / 6%), 0 6px 24px rgb(31 42 68 / 6%); max-width: 100%; flex: 1 1 auto; }
-.tables .more { flex: 1 1 100%; }
+.tables .more { flex: 1 1 100%; min-width: 0; }
 .more summary { font-weight: 500; font-size: 13px; color: var(--faint); margin-bottom: 6px; }
 figcaption { font-size: 12.5px; color: var(--faint); margin-bottom: 6px; }
 .scroll { overflow-x: auto; }
@@ -4447,7 +4447,7 @@ th, td { padding: 4px 14px 4px 0; text-align: right; white-space: nowrap; border
 tr:last-child > * { border-bottom: 0; }
 th:first-child { text-align: left; }
 thead th { color: var(--faint); font-weight: 500; }
-tbody th { font-weight: 500; }
+tbody th { font-weight: 500; white-space: normal; min-width: 9em; }
 .note { margin: 6px 0 0; font-size: 12px; color: var(--faint); }
 
 .many { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1.25fr); gap: 0 20px; }

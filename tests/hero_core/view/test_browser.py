@@ -1,6 +1,7 @@
 """The page in a real browser, opened as a file."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -271,3 +272,12 @@ def test_nothing_is_wider_than_the_window(opened: Opened, document: Document, wi
     page.set_viewport_size({"width": width, "height": 844})
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator(".play").bounding_box()["width"] > 30
+
+
+def test_a_wide_table_scrolls_in_itself(opened: Opened, document: Document) -> None:
+    wide = ShownTable("reasons", ["reason", "files"], [["why " * 40, "clips/a_long_name.mp4, " * 20]])
+    page = opened(replace(document, tables=[*document.tables, wide, wide]))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.evaluate("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+    assert page.locator("table").nth(2).bounding_box()["width"] > 390
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

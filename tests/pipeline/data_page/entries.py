@@ -13,7 +13,14 @@ VECTORS = joints_to_vectors(standing_motion(41, 3))
 def entry(index: int, subcategory: str = "wave", split: str = "train", **numbers: float) -> Entry:
     known = {"seconds": 2.0, "head": 60.0, "floor": 0.0, "speed": 1.0, **numbers}
     return Entry(
-        f"pair-{index}", subcategory, "human-human", split, known, [("Pair", f"pair-{index}")], f"{index}.mp4"
+        key=f"pair-{index}",
+        title=subcategory,
+        category="human-human",
+        group=f"human-human / {subcategory}",
+        split=split,
+        numbers=known,
+        facts=[("Pair", f"pair-{index}")],
+        video=f"{index}.mp4",
     )
 
 

@@ -71,6 +71,7 @@ def test_a_cache_in_numbers(home: Path) -> None:
     tables = {table.title: table for table in page.tables}
     assert [row[:3] for row in tables["Inputs"].rows] == [["videos", "20", "0"], ["motions", "20", "1"]]
     assert "--unit cm" in tables["In quarantine"].rows[0][0]
+    assert [row[:2] for row in tables["Categories"].rows] == [["motions", "20"]]  # a folder
     assert page.samples[0].key == "motions__04_0-npy"
     assert "longer" not in page.samples[0].metrics
     with pytest.raises(ConfigError, match="no pairs with a video"):
