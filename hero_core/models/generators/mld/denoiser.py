@@ -45,6 +45,7 @@ class DenoiserConfig(ConditionConfig):
         condition_drop: share of training samples whose condition is dropped, for classifier-free guidance. Where the
             published model has the embedding of an empty text instead, of which a video has none, stand zeros.
         condition_tokens: ``global``, one token of the global feature; ``frames``, and behind it one of each frame.
+        predicts: ``noise``, as published, or the clean ``latent``, which is learned in far fewer steps.
         condition_relu: drop what is negative in the features before they are projected, as the published model does.
     """
 
@@ -69,6 +70,7 @@ class DenoiserConfig(ConditionConfig):
     position_rows: int = Field(default=500, gt=_BEFORE)
     condition_drop: float = Field(default=0.1, ge=0, lt=1)
     condition_tokens: Literal["global", "frames"] = "global"
+    predicts: Literal["noise", "latent"] = "noise"
     condition_relu: bool = True
 
     @model_validator(mode="after")
@@ -111,7 +113,7 @@ class DenoiserDraws:
 
 
 class LatentDenoiser(nn.Module):
-    """Predicts the noise in a latent."""
+    """Predicts the noise in a latent, or what the latent is without it."""
 
     kind: ClassVar[str] = "mld-denoiser"
     settings: ClassVar[type[DenoiserConfig]] = DenoiserConfig
@@ -158,7 +160,7 @@ class LatentDenoiser(nn.Module):
         return projected
 
     def forward(self, noisy: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
-        """The noise in latents.
+        """The noise in latents, or what the settings say is predicted.
 
         Args:
             noisy: ``(b, 1, latent)``.
@@ -171,14 +173,14 @@ class LatentDenoiser(nn.Module):
         step = self.step_embedding(step_waves(timesteps, self.config.feature_dim))  # (b, latent)
         sequence = torch.cat([noisy, step[:, None], condition], dim=1)  # (b, 2 + k, latent)
         sequence = sequence + self.positions(sequence.shape[1])
-        noise: Tensor = self.transformer(sequence, None)[:, :1]
-        return noise
+        predicted: Tensor = self.transformer(sequence, None)[:, :1]
+        return predicted
 
     def losses(self, batch: Batch, rng: torch.Generator) -> dict[str, Tensor]:
         """Losses of one training step; in evaluation mode the condition is never dropped.
 
         Returns:
-            ``total``, the mean squared error of the predicted noise.
+            ``total``, the mean squared error of what is predicted.
         """
         condition_drop = self.config.condition_drop if self.training else 0.0
         encoded, own = batch.tokens, batch.ranks.own
@@ -190,10 +192,10 @@ class LatentDenoiser(nn.Module):
         return {"total": self.error(latents, batch.video.map(own), drawn)}
 
     def error(self, latents: Tensor, condition: VideoFeatures, draws: DiffusionDraws) -> Tensor:
-        """Mean squared error of the noise predicted in ``latents`` ``(b, latent)``, a scalar."""
+        """Mean squared error of what is predicted of ``latents`` ``(b, latent)``, a scalar."""
         noisy = self.noising(latents[:, None], draws.noise, draws.steps)  # (b, 1, latent)
         predicted = self(noisy, draws.steps, self.condition(condition, ~draws.drop_condition))
-        return F.mse_loss(predicted, draws.noise)
+        return F.mse_loss(predicted, draws.noise if self.config.predicts == "noise" else latents[:, None])
 
     @torch.no_grad()
     def sample(self, condition: VideoFeatures, normal: Normal, settings: MldSampling) -> Tensor:
@@ -204,8 +206,11 @@ class LatentDenoiser(nn.Module):
         for step in reversed(range(len(schedule))):
             rows = guidance.rows(latents)
             timesteps = torch.full((len(rows),), int(schedule.timesteps[step]), device=rows.device)
-            noise = guidance.combine(self(rows, timesteps, tokens))
-            latents = schedule.ddim(schedule.clean_of(latents, noise, step), noise, step)
+            predicted = guidance.combine(self(rows, timesteps, tokens))
+            if self.config.predicts == "noise":
+                latents = schedule.ddim(schedule.clean_of(latents, predicted, step), predicted, step)
+            else:
+                latents = schedule.ddim(predicted, schedule.noise_of(latents, predicted, step), step)
         return latents[:, 0]
 
     def schedule_of(self, steps: int) -> Schedule:

@@ -39,6 +39,9 @@ class VaeConfig(Config):
         position_rows: of the tables of learned positions; two more than the longest motion has frames, at least.
         sinusoidal_start: let the learned positions start as sines and cosines instead of random numbers, as published;
             which frames are neighbours then need not be learned first.
+        log_variance_offset: added to the log variance of every latent. Mean and log variance come out of one layer
+            normalisation, so that at 0, as published, latents start as noisy as they are different, and it takes long
+            training to change that.
         joint_weight: of the loss on joint positions.
         kl_weight: of the divergence of the latents from the standard normal distribution.
         loss_over_padding: average the losses over the padding too, as the published code does: features agree there,
@@ -47,7 +50,7 @@ class VaeConfig(Config):
 
     official_values: ClassVar[Mapping[str, Any]] = {"loss_over_padding": True}
     of_weights: ClassVar[frozenset[str]] = frozenset(
-        {"latent_dim", "ff_size", "layers", "heads", "position_rows"}
+        {"latent_dim", "ff_size", "layers", "heads", "position_rows", "log_variance_offset"}
     )
     """What weights are bound to; the other settings only say how they are trained."""
 
@@ -58,6 +61,7 @@ class VaeConfig(Config):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     position_rows: int = Field(default=500, gt=TOKENS)
     sinusoidal_start: bool = False
+    log_variance_offset: float = 0.0
     joint_weight: float = Field(default=1.0, ge=0)
     kl_weight: float = Field(default=1e-4, ge=0)
     loss_over_padding: bool = False
@@ -175,7 +179,7 @@ class MotionVae(nn.Module):
         sequence = torch.cat([tokens, self.pose_embedding(motion)], dim=1)  # (b, 2 + n, latent)
         sequence = sequence + self.encoder_positions(sequence.shape[1])
         encoded = self.encoder(sequence, _bias(lengths + TOKENS, sequence))
-        return Latent(encoded[:, 0], encoded[:, 1])
+        return Latent(encoded[:, 0], encoded[:, 1] + self.config.log_variance_offset)
 
     def motion_of(self, latents: Tensor, lengths: Tensor, size: int) -> Tensor:
         """Normalised motions ``(b, size, 263)`` of ``latents`` ``(b, latent)``, zero past their lengths."""

@@ -72,8 +72,9 @@ def test_the_vae_learns_a_batch(loss_over_padding: bool) -> None:
 
 @pytest.mark.parametrize("condition_tokens", ["global", "frames"])
 @pytest.mark.parametrize("use_iie", [True, False])
-def test_the_denoiser_learns_a_batch(condition_tokens: str, use_iie: bool) -> None:
-    part = denoiser(dropout=0.0, condition_tokens=condition_tokens, use_iie=use_iie)
+@pytest.mark.parametrize("predicts", ["noise", "latent"])
+def test_the_denoiser_learns_a_batch(condition_tokens: str, use_iie: bool, predicts: str) -> None:
+    part = denoiser(dropout=0.0, condition_tokens=condition_tokens, use_iie=use_iie, predicts=predicts)
     losses = learnt(part, latents(4), 60)
     assert losses[-1] < 0.5 * losses[0]
 
@@ -112,6 +113,15 @@ def test_positions_can_start_as_sinusoids() -> None:
     assert vae().encoder_positions.table.min() >= 0  # uniform numbers
 
 
+def test_latents_can_be_less_noisy() -> None:
+    batch = motions([24])
+    usual, offset = (
+        Latent.of(vae(log_variance_offset=by).encode(batch.motion, batch.lengths)) for by in (0, -5)
+    )
+    assert torch.equal(usual.mean, offset.mean)
+    torch.testing.assert_close(offset.log_variance, usual.log_variance - 5)
+
+
 def test_values_in_the_padding_change_nothing() -> None:
     part, batch = vae(), motions([24, 12])
     loss = part.losses(batch, torch.Generator().manual_seed(0))["total"].item()
@@ -135,6 +145,14 @@ def test_a_denoiser_without_the_relu_sees_what_is_negative() -> None:
         seen = part.condition(shown, keep)
         nothing = part.condition(shown, ~keep)
         assert torch.equal(seen, nothing) == relu
+
+
+def test_a_predicted_latent_is_where_sampling_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    part, wanted = denoiser(predicts="latent"), torch.randn(2, 1, 16)
+    monkeypatch.setattr(part, "forward", lambda noisy, timesteps, condition: wanted)
+    settings = MldSampling(steps=4, guidance_scale=1.0)
+    latents = part.sample(video(2), lambda shape: torch.randn(*shape), settings)
+    assert (latents - wanted[:, 0]).abs().max() < 0.2  # of the noise, what the schedule's first step leaves
 
 
 def test_skips_pair_the_blocks_from_the_middle() -> None:
