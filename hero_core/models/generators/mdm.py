@@ -50,6 +50,7 @@ class MdmConfig(ConditionConfig):
             "heads",
             "feature_dim",
             "diffusion_steps",
+            "mask_frames",
             "use_iie",
             "intention_heads",
         }

@@ -56,6 +56,8 @@ class DenoiserConfig(ConditionConfig):
             "layers",
             "heads",
             "position_rows",
+            "predicts",
+            "condition_relu",
             "feature_dim",
             "use_iie",
             "intention_heads",
