@@ -177,6 +177,8 @@ def test_impossible_settings_and_lengths_are_refused() -> None:
         MdmConfig(**{**SIZES, "heads": 3})
     with pytest.raises(ValidationError, match="intention_heads"):
         MdmConfig(**{**SIZES, "use_iie": True, "intention_heads": 3})
+    with pytest.raises(ValidationError, match="steps"):
+        MdmSampling(steps=1)  # would tell the model that pure noise is nearly clean
     generator = Mdm({"denoiser": denoiser()})
     assert generator.max_length == 40
     assert generator.feature_dim == 8
