@@ -62,7 +62,7 @@ class Reactions(NamedTuple):
 
     Attributes:
         motion: ``(b, n, 263)`` in HumanML3D units; n the longest length.
-        lengths: ``(b,)`` int64, valid frames of each, whole tokens.
+        lengths: ``(b,)`` int64 on the CPU, valid frames of each, whole tokens.
     """
 
     motion: Tensor

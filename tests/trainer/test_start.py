@@ -66,6 +66,15 @@ def test_it_resumes_without_being_told_again(new_run, train_tiny, same_training,
     assert take_part("masked", train_tiny.request(new_run("new")), whole, only_same=True)
 
 
+def test_it_resumes_when_the_run_it_started_from_is_gone(tmp_path, new_run, train_tiny, started_from):
+    first, run = tmp_path / "copy", new_run("run")
+    shutil.copytree(started_from, first)
+    train_tiny("masked", run, finetune=first, kill_at=5)
+    shutil.rmtree(first)
+    stored, _ = settings_for("masked", run)
+    assert train_tiny("masked", run, config=stored, resume=True)
+
+
 def test_another_codebook_or_feature_width_is_refused(tmp_path, new_run, make_data, train_tiny, started_from):
     train_tiny("rvq", tmp_path / "run", "rvq.model.codebook_size=12")
     with pytest.raises(WeightsError, match=r"cannot be the start of masked: codebook_size 8, here 12\. The"):
@@ -102,14 +111,14 @@ def test_a_denoiser_normalises_by_the_statistics_it_was_told_to(tmp_path, make_d
         return load_train_config("mdm", None, None, [*MDM, *more])
 
     data = TrainingSet(make_data(tmp_path / "data", seed=1))
-    train_tiny("denoiser", tmp_path / "first", config=config())
+    train_tiny("denoiser", tmp_path / "first", config=config("denoiser.model.mask_frames=true"))
     chosen = config(f"denoiser.training.finetune_statistics={choice}", "denoiser.model.layers=2")
     train_tiny("denoiser", tmp_path / "run", config=chosen, data=data, finetune=tmp_path / "first")
     before, after = (
         load_network(tmp_path / run / "denoiser" / "last.safetensors", MdmDenoiser)[0]
         for run in ("first", "run")
     )
-    assert after.config.layers == 1
+    assert (after.config.layers, after.config.mask_frames) == (1, True)
     same = torch.equal(before.normalisation.std, after.normalisation.std)
     assert same == (choice == "checkpoint")
     described = read_json(tmp_path / "run" / "denoiser" / "run.json")
@@ -147,6 +156,10 @@ def test_every_model_says_what_its_weights_are_bound_to(kind):
             "code_dim",
             "codebook_size",
             "quantizers",
+            "diffusion_steps",
+            "mask_frames",
+            "predicts",
+            "condition_relu",
         }
         assert part.settings.of_weights >= (sizes | {"feature_dim"}) & fields
 

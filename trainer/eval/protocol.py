@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from hero_core.config import Config
 from hero_core.models.base import Generator, VideoFeatures, generator_class
@@ -78,6 +78,12 @@ class EvaluationConfig(Config):
     intervals: Literal["student", "paper"] = "student"
     sampling: dict[str, object] = Field(default_factory=dict)
     official: OfficialSwitches = OfficialSwitches()
+
+    @field_validator("lengths", mode="before")
+    @classmethod
+    def _true_is_a_word(cls, value: object) -> object:
+        """What ``--set lengths=true`` gives, which TOML takes for a truth value."""
+        return "true" if value is True else value
 
     def sampling_overrides(self) -> list[str]:
         """The sampling settings as ``name=value``, as a run is loaded with."""

@@ -50,6 +50,7 @@ class MdmConfig(ConditionConfig):
             "heads",
             "feature_dim",
             "diffusion_steps",
+            "mask_frames",
             "use_iie",
             "intention_heads",
         }
@@ -76,13 +77,14 @@ class MdmSampling(Config):
     """How reactions are generated. The defaults are the published evaluation.
 
     Attributes:
-        steps: how many of the diffusion steps are gone through, evenly spaced; None for all of them.
+        steps: how many of the diffusion steps are gone through, evenly spaced, the least and the most noisy ones among
+            them, so two at least; None for all of them.
         sampler: ``ancestral`` draws new noise at every step (DDPM); ``ddim`` is decided by the first noise alone, and
             bears fewer steps better.
         guidance_scale: classifier-free guidance; 1 is plain conditional generation, 0 unconditional.
     """
 
-    steps: PositiveInt | None = None
+    steps: int | None = Field(default=None, ge=2)
     sampler: Literal["ancestral", "ddim"] = "ancestral"
     guidance_scale: float = Field(default=2.5, ge=0)
 

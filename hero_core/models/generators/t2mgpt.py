@@ -348,7 +348,7 @@ class T2mGpt(nn.Module):
         token_lengths = (codes != NO_CODE).sum(dim=1)  # (b,)
         with generating(self.tokenizer):
             motion = self.tokenizer.decode_each(codes[..., None], token_lengths)
-        return Reactions(motion, token_lengths * unit)
+        return Reactions(motion, token_lengths.cpu() * unit)
 
     @torch.no_grad()
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:

@@ -55,6 +55,11 @@ def test_the_defaults_are_the_papers_protocol():
     assert (config.pairs, PROTOCOLS["quick"]["pairs"]) == ("all", "first")
 
 
+@pytest.mark.parametrize("lengths", ["auto", "true", "own"])
+def test_whose_lengths_reactions_have_is_set_by_a_word(lengths):
+    assert load_config(EvaluationConfig, None, [f"lengths={lengths}"]).lengths == lengths
+
+
 def test_the_official_sampling_applies_where_the_generator_has_it(monkeypatch, echo):
     assert protocol_for("official", Hero.kind)["sampling"] == {"decode_padded": True}
     monkeypatch.setattr("trainer.eval.protocol.generator_class", lambda kind: echo)

@@ -1,58 +1,16 @@
 """BAMM's settings: of its transformer, and how it samples."""
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field
 
-from hero_core.models.generators.hero.intention import ConditionConfig
 from hero_core.models.generators.hero.settings import ResidualSampling
+from hero_core.models.generators.hero.sizes import TokenTransformerConfig
 
 
-class BammConfig(ConditionConfig):
-    """Settings of the transformer. The defaults are the published model's.
-
-    Attributes:
-        codebook_size: motion codes of the base layer; in training, the tokenizer's.
-        code_dim: width of the learned token embeddings.
-        latent_dim: width of the blocks.
-        ff_size: hidden width of their feed-forward networks.
-        layers: the blocks.
-        heads: attention heads of each.
-        dropout: in the blocks, in training.
-        max_tokens: longest reaction, in tokens of four frames.
-        condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
-    """
-
-    of_weights: ClassVar[frozenset[str]] = frozenset(
-        {
-            "codebook_size",
-            "code_dim",
-            "latent_dim",
-            "ff_size",
-            "layers",
-            "heads",
-            "feature_dim",
-            "use_iie",
-            "intention_heads",
-        }
-    )
-
-    codebook_size: PositiveInt = 512
-    code_dim: PositiveInt = 512
-    latent_dim: PositiveInt = 384
-    ff_size: PositiveInt = 1024
-    layers: PositiveInt = 8
-    heads: PositiveInt = 6
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    max_tokens: PositiveInt = 50
-    condition_drop: float = Field(default=0.1, ge=0, lt=1)
-
-    @model_validator(mode="after")
-    def _heads_divide_widths(self) -> Self:
-        if self.latent_dim % self.heads or self.latent_dim % 2:
-            raise ValueError(f"latent_dim {self.latent_dim} must be even and divisible by heads {self.heads}")
-        return self
+class BammConfig(TokenTransformerConfig):
+    """Settings of the transformer. The defaults are the published model's."""
 
 
 class BammSampling(ResidualSampling):

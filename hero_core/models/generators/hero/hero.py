@@ -118,7 +118,7 @@ class Hero(nn.Module):
     @torch.no_grad()
     def explain(self, condition: VideoFeatures, motion: Tensor, lengths: Tensor) -> Explanation:
         """What the masked transformer looks at, shown the tokens of finished reactions ``(b, n, 263)``."""
-        tokens = self.tokenizer.encode(motion, lengths)  # (b, m, q)
+        tokens = self._tokens(motion, lengths)  # (b, m, q)
         found = self.masked.explain(tokens[..., 0], lengths // self.tokenizer.unit_length, condition)
         return found._replace(tokens=tokens)
 
@@ -145,10 +145,7 @@ class Hero(nn.Module):
         frames = whole_lengths(condition, lengths, self.max_length)
         token_lengths = torch.tensor(frames, device=device) // unit
         size = max(frames)
-        padded = F.pad(
-            motion[:, :size], (0, 0, 0, self.max_length - size)
-        )  # as the tokenizer was trained: room behind
-        tokens = self.tokenizer.encode(padded, token_lengths * unit)[:, : size // unit]  # (b, m, q)
+        tokens = self._tokens(motion[:, :size], token_lengths * unit)  # (b, m, q)
         whole = keep[:, :size].reshape(len(keep), -1, unit).all(dim=2)  # (b, m)
         kept = tokens.masked_fill(~whole[..., None], NO_CODE)
         uniform = uniform_from(rng, device)
@@ -167,6 +164,15 @@ class Hero(nn.Module):
     def reconstruct(self, motion: Tensor, lengths: Tensor) -> Tensor:
         """Motions ``(b, n, 263)`` through the tokenizer and back, zero past each length."""
         return self.tokenizer.decode(self.tokenizer.encode(motion, lengths), lengths)
+
+    def _tokens(self, motion: Tensor, lengths: Tensor) -> Tensor:
+        """Tokens ``(b, m, q)`` of whole ones ``(b, n, 263)``, encoded with room behind, as those of training were.
+
+        Each motion's are then its own, whatever the longest of its batch is.
+        """
+        frames = motion.shape[1]
+        padded = F.pad(motion, (0, 0, 0, self.max_length - frames))
+        return self.tokenizer.encode(padded, lengths)[:, : frames // self.tokenizer.unit_length]
 
     def _chosen(self, condition: VideoFeatures) -> Tensor | None:
         """Lengths ``(b,)`` in frames that fit the videos; None of a generator that has no part for them."""

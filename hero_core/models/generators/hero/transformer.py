@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Self, cast
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import PositiveInt, model_validator
 from torch import Tensor, nn
 
 from hero_core.errors import ConfigError, InputError
@@ -14,7 +14,8 @@ from hero_core.models.attention import Attention, FeedForward, Memory, attention
 from hero_core.models.base import TrainingFacts, VideoFeatures
 from hero_core.models.blocks import Block
 from hero_core.models.dropout import Dropout
-from hero_core.models.generators.hero.intention import ConditionConfig, condition_vector, intention_of
+from hero_core.models.generators.hero.intention import condition_vector, intention_of
+from hero_core.models.generators.hero.sizes import TokenTransformerConfig
 from hero_core.models.padding import Packing
 from hero_core.models.positions import sinusoidal_positions
 from hero_core.models.precision import product_dtype
@@ -24,19 +25,10 @@ from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 INIT_STD = 0.02
 
 
-class TransformerConfig(ConditionConfig):
+class TransformerConfig(TokenTransformerConfig):
     """Sizes and switches of both transformers. The defaults are the paper's model.
 
     Attributes:
-        codebook_size: motion codes of one quantizer layer; in training, the tokenizer's.
-        code_dim: width of the learned token embeddings.
-        latent_dim: width of the decoder.
-        ff_size: hidden width of its feed-forward networks.
-        layers: its units.
-        heads: attention heads of each unit.
-        dropout: in the units, in training.
-        max_tokens: longest sequence, in tokens of four frames.
-        condition_drop: share of training samples whose condition is dropped, for classifier-free guidance.
         use_iie: build the condition token from the interaction intention, else from the plain global feature.
         use_die: give every unit a cross-attention to the frame features (dynamic information, Eq. 4), else none.
         frame_time: what the attention to the frames knows of time. ``none``: nothing, so that the frames are a set
@@ -48,40 +40,16 @@ class TransformerConfig(ConditionConfig):
     """
 
     official_values: ClassVar[Mapping[str, Any]] = {"guidance_keeps_frames": True}
+    of_weights: ClassVar[frozenset[str]] = TokenTransformerConfig.of_weights | {"use_die"}
 
-    of_weights: ClassVar[frozenset[str]] = frozenset(
-        {
-            "codebook_size",
-            "code_dim",
-            "latent_dim",
-            "ff_size",
-            "layers",
-            "heads",
-            "feature_dim",
-            "use_iie",
-            "intention_heads",
-            "use_die",
-        }
-    )
-
-    codebook_size: PositiveInt = 512
-    code_dim: PositiveInt = 512
-    latent_dim: PositiveInt = 384
-    ff_size: PositiveInt = 1024
     layers: PositiveInt = 6
-    heads: PositiveInt = 6
-    dropout: float = Field(default=0.2, ge=0, lt=1)
-    max_tokens: PositiveInt = 50
-    condition_drop: float = Field(default=0.1, ge=0, lt=1)
     use_iie: bool = True
     use_die: bool = True
     frame_time: Literal["none", "rotary", "auto"] = "auto"
     guidance_keeps_frames: bool = True
 
     @model_validator(mode="after")
-    def _heads_divide_widths(self) -> Self:
-        if self.latent_dim % self.heads or self.latent_dim % 2:
-            raise ValueError(f"latent_dim {self.latent_dim} must be even and divisible by heads {self.heads}")
+    def _heads_can_turn(self) -> Self:
         if self.frame_time == "rotary" and (self.latent_dim // self.heads) % 2:
             raise ValueError(
                 f"frame_time rotary needs an even width per head: latent_dim {self.latent_dim} / heads {self.heads}"

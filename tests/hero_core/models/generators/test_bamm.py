@@ -134,6 +134,7 @@ def test_every_block_starts_with_weights_of_its_own() -> None:
 @torch.no_grad()
 def test_a_dropped_condition_leaves_the_bias() -> None:
     model = model_of()
+    torch.nn.init.normal_(model.condition_projection.bias)
     context = model.context(video(2), torch.tensor([True, False]))
     assert torch.equal(context[1], model.condition_projection.bias)
     assert not torch.equal(context[0], context[1])

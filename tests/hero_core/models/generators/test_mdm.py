@@ -1,5 +1,6 @@
 """MDM by what it promises: losses, padding, guidance, and reactions."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -159,11 +160,25 @@ def test_build_takes_the_data_s_sizes_and_statistics() -> None:
         MdmDenoiser.build(MdmConfig(**SIZES), facts(44))
 
 
+def test_it_learns_and_makes_motions_in_their_own_units() -> None:
+    plain, model, batch = denoiser(), denoiser(), batch_of([40, 24])
+    model.normalisation.take(facts(40).statistics)
+    scaled = replace(batch, frames=3 * batch.motion + 2)
+    ours, theirs = (
+        each.losses(shown, torch.Generator().manual_seed(0))["total"].item()
+        for each, shown in ((model, scaled), (plain, batch))
+    )
+    assert ours == pytest.approx(theirs, rel=1e-5)
+    torch.testing.assert_close(generate(model, [40]), 3 * generate(plain, [40]) + 2, rtol=1e-4, atol=1e-4)
+
+
 def test_impossible_settings_and_lengths_are_refused() -> None:
     with pytest.raises(ValidationError, match="heads"):
         MdmConfig(**{**SIZES, "heads": 3})
     with pytest.raises(ValidationError, match="intention_heads"):
         MdmConfig(**{**SIZES, "use_iie": True, "intention_heads": 3})
+    with pytest.raises(ValidationError, match="steps"):
+        MdmSampling(steps=1)  # would tell the model that pure noise is nearly clean
     generator = Mdm({"denoiser": denoiser()})
     assert generator.max_length == 40
     assert generator.feature_dim == 8

@@ -1,5 +1,6 @@
 """MLD by what it promises: its VAE, its denoiser, and reactions."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -147,12 +148,52 @@ def test_a_denoiser_without_the_relu_sees_what_is_negative() -> None:
         assert torch.equal(seen, nothing) == relu
 
 
-def test_a_predicted_latent_is_where_sampling_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    part, wanted = denoiser(predicts="latent"), torch.randn(2, 1, 16)
-    monkeypatch.setattr(part, "forward", lambda noisy, timesteps, condition: wanted)
+@pytest.mark.parametrize("predicts", ["noise", "latent"])
+def test_what_is_predicted_is_where_sampling_ends(predicts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    part, wanted = denoiser(predicts=predicts), torch.randn(2, 1, 16)
+
+    def predict(noisy: Tensor, timesteps: Tensor, condition: Tensor) -> Tensor:
+        return part.schedule.noise_of(noisy, wanted, int(timesteps[0])) if predicts == "noise" else wanted
+
+    monkeypatch.setattr(part, "forward", predict)
     settings = MldSampling(steps=4, guidance_scale=1.0)
     latents = part.sample(video(2), lambda shape: torch.randn(*shape), settings)
     assert (latents - wanted[:, 0]).abs().max() < 0.2  # of the noise, what the schedule's first step leaves
+
+
+def test_frames_as_tokens_are_seen_and_so_is_their_order() -> None:
+    shown, keep, noisy = video(2), torch.tensor([True, True]), torch.randn(2, 1, 16)
+    turned = shown._replace(frames=shown.frames.flip(1))
+    for tokens, blind in (("global", True), ("frames", False)):
+        part = denoiser(condition_tokens=tokens)
+        with torch.no_grad():
+            one, other = (
+                part(noisy, torch.tensor([3, 3]), part.condition(each, keep)) for each in (shown, turned)
+            )
+        assert torch.allclose(one, other, atol=1e-5) == blind
+
+
+def test_the_vae_takes_and_makes_motions_in_their_own_units() -> None:
+    plain, part, batch = vae(joint_weight=0.0), vae(joint_weight=0.0), motions([40, 24])
+    part.normalisation.take(statistics())
+    scaled = replace(batch, frames=3 * batch.motion + 2)
+    ours, theirs = (
+        (
+            each.encode(shown.motion, shown.lengths),
+            each.losses(shown, torch.Generator().manual_seed(0))["total"],
+        )
+        for each, shown in ((part, scaled), (plain, batch))
+    )
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
+    z, lengths = torch.randn(2, 16), torch.tensor([24, 24])
+    torch.testing.assert_close(part.decode(z, lengths, 24), 3 * plain.decode(z, lengths, 24) + 2)
+
+
+def test_training_draws_latents_from_their_distributions() -> None:
+    part, batch = vae(), motions([24])
+    one, other = (part.losses(batch, torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    assert one["features"] != other["features"]
+    assert one["kl"] == other["kl"]
 
 
 def test_skips_pair_the_blocks_from_the_middle() -> None:
@@ -201,7 +242,8 @@ def test_reactions_are_of_the_lengths_asked_for_and_the_seed_s() -> None:
 def test_motions_through_the_latents_and_back() -> None:
     batch = motions([24, 12])
     again = mld().reconstruct(batch.motion, batch.lengths)
-    assert again.shape == batch.motion.shape
+    encoded = Latent.of(vae().encode(batch.motion, batch.lengths))
+    torch.testing.assert_close(again, vae().decode(encoded.mean, batch.lengths, 40))
     assert not again[1, 12:].any()
 
 

@@ -15,6 +15,7 @@ from hero_core.models.base import (
     part_names,
 )
 from hero_core.models.generators.hero.hero import Hero
+from hero_core.models.generators.hero.length import LengthConfig, LengthHead
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
 from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
@@ -239,7 +240,7 @@ def test_kept_tokens_are_what_the_others_are_made_from() -> None:
     found = hero.masked.generate(video(1), lengths, uniform[0], hero.sampling, kept=kept)
     free = hero.masked.generate(video(1), lengths, uniform[1], hero.sampling)
     assert found[0, 2:5].tolist() == [3, 1, 2]
-    assert found.min() >= 0
+    assert 0 <= found.min() <= found.max() < 8  # no [MASK] is left
     assert found[0, 5:].tolist() != free[0, 5:].tolist()
 
 
@@ -310,7 +311,63 @@ def test_explains_finished_reactions() -> None:
     torch.testing.assert_close(found.frame_weights.sum(dim=-1), torch.ones(2))
     assert found.attention.shape == (2, 6, 4)
     torch.testing.assert_close(found.attention[1, :2].sum(dim=-1), torch.ones(2))
-    assert torch.equal(found.tokens, hero.tokenizer.encode(motion, lengths))
+    assert found.tokens.shape == (2, 6, 3)
     alone = hero.explain(VideoFeatures(*(each[1:] for each in video(2))), motion[1:, :8], lengths[1:])
     assert alone.attention is not None
     torch.testing.assert_close(found.attention[1:, :2], alone.attention)  # the padding changes nothing
+
+
+def sharp(hero: Hero) -> Hero:
+    """With a tokenizer whose codes depend on all that its convolutions see."""
+    with torch.no_grad():
+        for weight in hero.tokenizer.network.parameters():
+            weight.mul_(3 if weight.ndim > 1 else 1)
+        for layer in hero.tokenizer.network.quantizer.codebooks:
+            layer.codebook.mul_(0.3)
+    return hero
+
+
+def test_explained_tokens_are_those_of_training_whoever_shares_the_batch() -> None:
+    """The convolutions see past a motion's end, so it matters that there is room, but not how much others need."""
+    hero, lengths = sharp(make_hero()), torch.tensor([200, *[24] * 5])
+    motion = 3 * torch.randn(6, 200, 263, generator=torch.Generator().manual_seed(0))
+    motion[1:, 24:] = 0
+    expected = hero.tokenizer.encode(motion, lengths)
+    assert not torch.equal(hero.tokenizer.encode(motion[1:, :24], lengths[1:]), expected[1:, :6])
+    together = hero.explain(video(6), motion, lengths).tokens
+    apart = hero.explain(video(6).map(lambda each: each[1:]), motion[1:, :24], lengths[1:]).tokens
+    assert together is not None
+    assert apart is not None
+    assert torch.equal(together, expected)
+    assert torch.equal(apart, expected[1:, :6])
+
+
+def test_an_edit_keeps_the_tokens_whose_frames_are_all_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    hero = sharp(make_hero(HeroSampling(top_k_ratio=1.0)))
+    motion = 3 * torch.randn(1, 24, 263, generator=torch.Generator().manual_seed(0))
+    room = torch.cat([motion, torch.zeros(1, 176, 263)], dim=1)
+    expected = hero.tokenizer.encode(room, torch.tensor([24]))[0, :6]
+    decoded: list[torch.Tensor] = []
+    decode = hero.tokenizer.decode_each
+
+    def decode_each(tokens: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+        decoded.append(tokens)
+        return decode(tokens, lengths)
+
+    monkeypatch.setattr(hero.tokenizer, "decode_each", decode_each)
+    keep = kept_frames(24, (0, 7), (12, 24))  # all of the tokens 0, 3, 4 and 5, a part of 1, nothing of 2
+    for seed in range(5):
+        hero.edit(video(1), motion, torch.tensor([24]), keep, torch.Generator().manual_seed(seed))
+    tokens = torch.cat(decoded)  # (5, 6, q)
+    assert (tokens == expected).all(dim=-1).all(dim=0).tolist() == [True, False, False, True, True, True]
+
+
+def test_a_chosen_length_is_one_that_all_parts_can_make() -> None:
+    hero = make_hero(max_tokens=5)
+    head = LengthHead(LengthConfig(feature_dim=16, intention_heads=2, width=8, max_tokens=50))
+    with torch.no_grad():
+        head.head.weight.zero_()
+        head.head.bias.copy_(100 * torch.eye(50)[29])  # 30 tokens
+    parts = {"rvq": hero.tokenizer, "masked": hero.masked, "residual": hero.residual, "length": head}
+    chosen = Hero(parts).eval().generate(video(2), None, torch.Generator().manual_seed(0))
+    assert chosen.lengths.tolist() == [20, 20]

@@ -84,6 +84,13 @@ def test_it_learns_lengths_from_the_duration_wherever_the_motion_begins() -> Non
     assert torch.equal(blind.logits(later), blind.logits(video(fresh / 9)))
 
 
+def test_a_duration_is_rounded_to_the_nearest_token() -> None:
+    head = head_of(use_iie=False)
+    short, exact, next_one = (head.logits(video(torch.tensor([seconds]))) for seconds in (1.39, 1.4, 1.51))
+    assert torch.equal(short, exact)  # 7 tokens
+    assert not torch.equal(exact, next_one)
+
+
 def test_clips_longer_than_any_reaction_can_be_answered() -> None:
     assert 1 <= int(head_of().choose(video(torch.tensor([60.0])))) <= 20
 
