@@ -144,6 +144,8 @@ class Cache:
                     "extract into another folder, or with the settings of this one"
                 )
             return kept
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: not a folder; name another output folder")
         if folder.exists() and any(not _is_of_a_beginning(path) for path in folder.iterdir()):
             raise InputError(f"{folder}: not empty and not a cache; name another output folder")
         return None

@@ -28,13 +28,13 @@ def sealed(data: bytes) -> bytes:
     """The file with its seal, in place of :data:`UNSEALED`.
 
     Raises:
-        InputError: it holds no such place, or something that looks like a seal besides.
+        InputError: it holds no such place, or several, or something that looks like a seal behind it.
     """
-    mark = data.find(_MARK)
+    mark = data.find(UNSEALED.encode())
     start, end = mark + len(_MARK), mark + len(UNSEALED)
-    if mark < 0 or data.rfind(_MARK) != mark or data[start:end] != _ZEROS:
+    if mark < 0 or data.rfind(_MARK) != mark:  # the last one is the one that is looked for
         raise InputError(
-            f"cannot be sealed: {_MARK.decode()!r} must stand in it once, before {len(_ZEROS)} zeros"
+            f"cannot be sealed: {_MARK.decode()!r} before {len(_ZEROS)} zeros must stand in it once, and last"
         )
     return b"".join((data[:start], hashlib.sha256(data).hexdigest().encode(), data[end:]))
 

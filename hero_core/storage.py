@@ -22,6 +22,8 @@ TEMPORARY_SUFFIX = ".partial"
 
 
 _MENDED_BY = {
+    errno.EEXIST: "a file stands where a folder is needed; name another folder",
+    errno.ENOTDIR: "a file stands where a folder is needed; name another folder",
     errno.ENOSPC: "make room on its disk",
     errno.EDQUOT: "make room in your quota",
     errno.EFBIG: "allow larger files there (ulimit -f, or another file system)",

@@ -3,6 +3,7 @@
 Held column by column, since there may be millions of rows. A whole row is read from its part when it is asked for.
 """
 
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, lru_cache
@@ -16,12 +17,12 @@ from numpy.typing import NDArray
 
 from hero_core.cache import OK, Row, part_number
 from hero_core.manifest import CACHE, newest_rows, read_columns, read_table
-from pipeline.workers import Input
+from pipeline.workers import Input, size_and_time
 
 _COLUMNS = ("key", "status", "sha256", "bytes", "modified_ns", "made_by", "provenance", "record")
 _PART = "part"  # a column beside them: number of the part that a row stands in
 _NOT_READ = -1
-"""In place of a size and a time, where there is no such file."""
+"""In place of a size and a time, where there is no such file, or a folder or pipe in its place."""
 
 
 class Earlier:
@@ -159,4 +160,4 @@ def _size_and_time(path: Path) -> tuple[int, int]:
         status = path.stat()
     except OSError:
         return _NOT_READ, _NOT_READ
-    return status.st_size, status.st_mtime_ns
+    return size_and_time(status) if stat.S_ISREG(status.st_mode) else (_NOT_READ, _NOT_READ)

@@ -3,7 +3,7 @@
 A part of the manifest whose bytes changed goes whole, since no row of it can be trusted. A shard that is missing or
 whose bytes changed goes, and of every part the rows that point into it. A damaged ``cache.json`` is written anew
 without the identity of the features: every row says how it was made, and ``extract`` refuses another way. A damaged
-plan is written anew, empty: what it had left to do is planned anew.
+plan, or one of another version, is written anew, empty: what it had left to do is planned anew.
 """
 
 import re
@@ -22,7 +22,7 @@ from hero_core.progress import Progress, silent
 from hero_core.seal import seal_of_file
 from hero_core.shards import SHARD_FORMATS
 from hero_core.storage import read_json, sha256_of_file
-from pipeline.plan import write_plan
+from pipeline.plan import read_plan, write_plan
 from pipeline.verify import shards_of
 
 _SHARD = re.compile(rf"({'|'.join(KINDS)})-\d+\.({'|'.join(SHARD_FORMATS)})")
@@ -136,11 +136,15 @@ def _opened(folder: Path) -> Repair:
 
 
 def _of(cache: Cache, description: bool) -> Repair:
-    return Repair(cache, description, plan=not _is_sealed(cache.plan_path))
+    return Repair(cache, description, plan=not _has_sound_plan(cache))
 
 
-def _is_sealed(path: Path) -> bool:
-    return path.is_file() and seal_of_file(path) == "whole"
+def _has_sound_plan(cache: Cache) -> bool:
+    try:
+        read_plan(cache)
+    except ManifestError:
+        return False
+    return cache.plan_path.is_file() and seal_of_file(cache.plan_path) == "whole"
 
 
 def _is_json(path: Path) -> bool:

@@ -14,6 +14,9 @@ from pipeline.decode.checks import DecodeError, DecodeLimits
 from pipeline.decode.video import DecodedClip, decode_clip
 from pipeline.motions import LoadedMotion, MotionConversion, MotionError, load_motion
 
+_LAST_NS = 2**63 - 1
+"""In the year 2262; a broken clock or disk may state any time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Input:
@@ -80,6 +83,11 @@ def convert_motion(item: Input, conversion: MotionConversion) -> Outcome:
         return replace(outcome, stage="motion", reason=str(error))
 
 
+def size_and_time(status: os.stat_result) -> tuple[int, int]:
+    """Bytes of a file and when it changed, nanoseconds; a time that 64 bits cannot hold is the last that they can."""
+    return status.st_size, min(max(status.st_mtime_ns, -_LAST_NS), _LAST_NS)
+
+
 def kill_seconds_of(item: Input, limits: DecodeLimits) -> float:
     """Wall time after which a process that reads this input is killed; it follows the size, and nothing is opened."""
     try:
@@ -98,7 +106,8 @@ def broken(item: Input, stage: str, reason: str) -> Outcome:
         status = item.path.stat()
     except OSError:
         return Outcome(item, stage=stage, reason=reason)
-    return Outcome(item, bytes=status.st_size, modified_ns=status.st_mtime_ns, stage=stage, reason=reason)
+    size, modified_ns = size_and_time(status)
+    return Outcome(item, bytes=size, modified_ns=modified_ns, stage=stage, reason=reason)
 
 
 def _opened(item: Input) -> Outcome:
@@ -110,7 +119,7 @@ def _opened(item: Input) -> Outcome:
         sha256 = sha256_of_file(item.path)
     except OSError as error:
         return Outcome(item, stage="open", reason=_why_not_opened(item.path, error))
-    return Outcome(item, sha256, status.st_size, status.st_mtime_ns, unchanged=sha256 == item.known_sha256)
+    return Outcome(item, sha256, *size_and_time(status), unchanged=sha256 == item.known_sha256)
 
 
 def _not_a_file(mode: int) -> str:

@@ -33,9 +33,17 @@ def test_every_byte_and_every_bit_of_it_counts() -> None:
 
 
 def test_only_one_place_can_be_sealed() -> None:
-    for data in (b"", f"{UNSEALED} {UNSEALED}".encode(), sealed(UNSEALED.encode())):
+    behind = f"{UNSEALED} hero-seal:".encode()
+    for data in (b"", f"{UNSEALED} {UNSEALED}".encode(), sealed(UNSEALED.encode()), behind):
         with pytest.raises(InputError, match="cannot be sealed"):
             sealed(data)
+
+
+def test_a_file_may_be_named_like_a_seal(tmp_path: Path) -> None:
+    path, rows = tmp_path / "a.parquet", [{**ROWS[0], "path": "hero-seal:a.mp4"}]
+    write_table(path, QUARANTINE, rows)
+    assert seal_of_file(path) == "whole"
+    assert read_table(path, QUARANTINE) == rows
 
 
 def test_json(tmp_path: Path) -> None:

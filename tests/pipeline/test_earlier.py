@@ -66,6 +66,15 @@ def test_a_row_settles_a_file_of_the_same_size_and_time_made_in_the_same_way(
     assert settled(earlier, inputs, unread=True) == [0, 1, 2, 6]
 
 
+def test_what_is_still_no_plain_file_is_settled(cache: Cache, inputs: Sequence[Input]) -> None:
+    """A folder or a pipe was not read, and is not tried again by every run."""
+    inputs[6].path.mkdir()
+    assert settled(Earlier.read(cache.parts("features")), inputs) == [0, 1, 2, 6]
+    inputs[6].path.rmdir()
+    inputs[6].path.touch()
+    assert settled(Earlier.read(cache.parts("features")), inputs) == [0, 1, 2]
+
+
 def test_the_known_content_is_that_of_the_newest_row(cache: Cache, inputs: Sequence[Input]) -> None:
     earlier = Earlier.read(cache.parts("features"))
     known = [item.known_sha256 for item in earlier.with_known_content(inputs, retry=False)]

@@ -240,6 +240,16 @@ def test_bad_inputs_become_rows_and_can_be_retried(
     assert (tmp_path / "out" / "quarantine.csv").read_text() == "path,stage,reason\n"
 
 
+def test_a_time_that_64_bits_cannot_hold_is_a_time(
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    root = video_folder(2)
+    for path in root.rglob("*_01.mp4"):
+        os.utime(path, ns=(2**64, 2**64))  # in the year 2554, as far as the file system goes
+    assert run(root, tmp_path / "out", tiny_encoder).ok == 2
+    assert run(root, tmp_path / "out", tiny_encoder).kept == 2
+
+
 def test_a_cache_made_in_another_way_is_refused(
     video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from hero_core.cache import KINDS, OK, Cache, Row
-from hero_core.errors import FingerprintError, InputError, ShardError
+from hero_core.errors import FingerprintError, InputError, ManifestError, ShardError
 from hero_core.manifest import CACHE
 from hero_core.mirror import Place
 from pipeline.config import ExtractConfig
@@ -115,7 +115,8 @@ def test_what_is_new_can_be_shared_by_machines_that_know_the_merged_rows(
     source: Path, tmp_path: Path, tiny_encoder: Encoder
 ) -> None:
     whole, merged = make(source, tmp_path / "whole", tiny_encoder), tmp_path / "merged"
-    merge(make_parts(source, tmp_path, tiny_encoder), merged)
+    first = make_parts(source, tmp_path, tiny_encoder)
+    merge(first, merged)
     for index in range(10, 15):
         make_video(source / "videos" / f"{index}.mp4", index, frames=8)
     (source / "videos" / "15.mp4").write_bytes((source / "videos" / "03.mp4").read_bytes())
@@ -128,8 +129,19 @@ def test_what_is_new_can_be_shared_by_machines_that_know_the_merged_rows(
             part.mkdir(exist_ok=True)
             copy(merged / name, part / name)
         make(source, part, tiny_encoder, Part(number, 2))
+    with pytest.raises(ShardError, match="missing; merge the cache that has it, too"):
+        merge(parts, tmp_path / "without-it")
+    for name, places in (
+        ("after", [merged, *parts]),
+        ("before", [*parts, merged]),
+        ("at-once", first + parts),
+    ):
+        assert merge(places, tmp_path / name).notes == []
     assert merge(parts, merged).rows == 6
     make(source, whole, tiny_encoder)
+    for name in ("merged", "after", "before", "at-once"):
+        assert contents(tmp_path / name) == contents(whole)
+    assert merge(first, merged).notes == []  # an older state of what is there
     assert contents(merged) == contents(whole)
     assert Cache.open(whole).rows("features")["videos__15-mp4"]["shard"] == "features-00001.tar"
 
@@ -146,6 +158,32 @@ def test_caches_that_were_planned_apart_are_numbered_anew(
     assert list(verify(tmp_path / "merged").problems) == []
     state = extract(opened, tmp_path / "merged", tiny_encoder, CONFIG)
     assert state.kept == state.inputs
+
+
+def test_shards_of_caches_that_were_planned_apart_are_taken_from_the_one_that_has_them(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    whole, few = make(source, tmp_path / "whole", tiny_encoder), tmp_path / "few"
+    extract(select(open_source(source), limit=3), few, tiny_encoder, CONFIG)
+    begun = tmp_path / "begun"
+    shutil.copytree(whole, begun, ignore=shutil.ignore_patterns("shards"))
+    (note,) = merge([whole, few, begun], tmp_path / "merged").notes
+    assert "numbered anew" in note
+    assert rows_of(tmp_path / "merged") == rows_of(whole)
+    assert list(verify(tmp_path / "merged").problems) == []
+
+
+def test_a_merge_over_a_damaged_part_leaves_the_plan(
+    source: Path, tmp_path: Path, tiny_encoder: Encoder
+) -> None:
+    parts, merged = make_parts(source, tmp_path, tiny_encoder), tmp_path / "merged"
+    merge(parts, merged)
+    before = (merged / "plan.parquet").read_bytes()
+    part = merged / "manifest" / "motions-00000.parquet"
+    part.write_bytes(part.read_bytes()[:-1] + b"!")
+    with pytest.raises(ManifestError, match=f"{part.name}: damaged"):
+        merge(parts, merged)
+    assert (merged / "plan.parquet").read_bytes() == before
 
 
 def test_nothing_is_left_to_extract_or_to_merge(source: Path, tmp_path: Path, tiny_encoder: Encoder) -> None:

@@ -42,6 +42,11 @@ def flip(path: Path) -> None:
     path.write_bytes(bytes(whole))
 
 
+def another_version(plan: Path) -> None:
+    """A sound table, but no plan that this version reads."""
+    plan.write_bytes((plan.parent / "manifest" / "motions-00000.parquet").read_bytes())
+
+
 def mended(folder: Path) -> list[str]:
     repair = plan_repair(folder)
     before = contents(folder)
@@ -90,7 +95,7 @@ def test_a_damaged_part_goes_with_its_shard(cache: Path, tiny_encoder: Encoder) 
 
 
 def test_a_damaged_plan_is_written_anew(cache: Path, tiny_encoder: Encoder) -> None:
-    for damage in (flip, Path.unlink):
+    for damage in (flip, Path.unlink, another_version):
         damage(cache / "plan.parquet")
         assert [problem.path.name for problem in verify(cache).problems] == ["plan.parquet"]
         mended(cache)

@@ -10,9 +10,10 @@ import pytest
 
 from hero_core.cache import PLAN_FILE, Cache
 from hero_core.cli import EXIT_ERROR
-from hero_core.errors import OutputError
+from hero_core.errors import InputError, OutputError
 from hero_core.lock import LOCK_FILE
 from pipeline.config import ExtractConfig, PairsConfig
+from pipeline.dry_run import dry_run
 from pipeline.extract import extract
 from pipeline.pairs import build_pairs
 from pipeline.sources import open_source
@@ -113,6 +114,17 @@ def test_a_folder_that_may_not_be_written_is_said(motions: Path, tmp_path: Path)
     finally:
         for folder in (out, out / "shards", out / "manifest"):
             folder.chmod(0o755)
+
+
+def test_a_file_in_place_of_the_folder_is_said(motions: Path, tmp_path: Path) -> None:
+    source, out = open_source(motions), tmp_path / "out"
+    out.write_text("mine")
+    for place in (out, out / "below"):
+        with pytest.raises(OutputError, match="a file stands where a folder is needed; name another folder"):
+            extract(source, place, None, CONFIG)
+    with pytest.raises(InputError, match="out: not a folder"):
+        dry_run(source, out, None, CONFIG)
+    assert out.read_text() == "mine"
 
 
 def test_a_cache_and_a_training_set_have_one_writer(motions: Path, tmp_path: Path) -> None:

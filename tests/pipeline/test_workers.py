@@ -2,6 +2,8 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -9,7 +11,7 @@ from hero_core.storage import sha256_of_file
 from pipeline.decode.checks import DecodeLimits
 from pipeline.decode.video import DecodedClip
 from pipeline.motions import LoadedMotion, MotionConversion
-from pipeline.workers import Input, Outcome, convert_motion, decode_video, kill_seconds_of
+from pipeline.workers import Input, Outcome, convert_motion, decode_video, kill_seconds_of, size_and_time
 from tests.pipeline.conftest import make_video, save_motion, standing_motion
 
 
@@ -62,6 +64,12 @@ def test_a_failure_is_a_value(tmp_path: Path, kind: str) -> None:
     assert outcome.content is None
     assert outcome.stage == "open"
     assert outcome.reason
+
+
+@pytest.mark.parametrize(("stated", "kept"), [(5, 5), (2**64, 2**63 - 1), (-(2**64), 1 - 2**63)])
+def test_times_fit_into_64_bits(stated: int, kept: int) -> None:
+    status = SimpleNamespace(st_size=3, st_mtime_ns=stated)
+    assert size_and_time(cast("os.stat_result", status)) == (3, kept)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
