@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import numpy as np
+
 from hero_core.errors import InputError
 from hero_core.motion.arrays import read_npy, read_npz
 from hero_core.motion.format import FPS, JOINT_COUNT, MOTION_DIM
@@ -25,9 +27,12 @@ def read_joints(path: Path, fps: float | None = None) -> tuple[Array, float]:
         values = arrays.get("joints", arrays.get("vectors"))
         if values is None:
             raise InputError(f"{path}: holds neither joints nor vectors; hero-react writes such files")
-        rate = fps or (float(arrays["fps"].reshape(-1)[0]) if "fps" in arrays else FPS)
+        stated = arrays["fps"] if "fps" in arrays else np.array(FPS)
+        if stated.size != 1:
+            raise InputError(f"{path}: its fps is not one number")
+        rate = float(stated.item()) if fps is None else fps
     elif path.suffix.lower() == ".npy":
-        values, rate = read_npy(path), fps or FPS
+        values, rate = read_npy(path), FPS if fps is None else fps
     else:
         raise InputError(f"{path}: expected the .npz of a reaction, or a .npy of vectors or joints")
     if values.ndim == 2 and values.shape[1] == MOTION_DIM:

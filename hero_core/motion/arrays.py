@@ -47,21 +47,20 @@ def read_npz(
     Raises:
         InputError: no such file, not an archive, an array is missing, too large, damaged, or not made of numbers.
     """
-    with _refusals(str(path)):
-        if not zipfile.is_zipfile(path):
-            path.open("rb").close()  # a missing file is told as such
-            raise InputError(f"{path}: not an .npz archive, or a damaged one")
-        with np.load(path, allow_pickle=False) as archive:
-            if missing := [name for name in names if name not in archive]:
-                raise InputError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(archive))}")
-            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
-            arrays = {}
-            for name in (*names, *(name for name in optional if name in archive)):
-                label = f"{path}: {name}"
-                check_size(label, sizes[name], max_bytes)
-                with _refusals(label):
-                    arrays[name] = _native(archive[name], label)
-            return arrays
+    loaded = _load_npz(path, names, optional, max_bytes)
+    return {name: _native(array, f"{path}: {name}") for name, array in loaded.items()}
+
+
+def read_npz_text(path: Path, name: str, max_bytes: int = 4 * MEBIBYTE) -> str:
+    """The text `name`, a string that was saved as an array, of an .npz archive.
+
+    Raises:
+        InputError: no such file, not an archive, the text is missing, too long, damaged, or no text.
+    """
+    text = _load_npz(path, (name,), (), max_bytes)[name]
+    if not isinstance(text, np.ndarray) or text.dtype.kind != "U" or text.shape != ():
+        raise InputError(f"{path}: {name}: expected a text")
+    return str(text)
 
 
 def check_size(label: str, size: int, max_bytes: int) -> None:
@@ -97,6 +96,24 @@ def _in_words(numpys: str) -> str:
     if "max_header_size" in numpys:  # the rest is advice for who calls numpy
         return "damaged .npy (its header is too long); save it again with np.save"
     return f"damaged .npy ({' '.join(numpys.split())}); save it again with np.save"
+
+
+def _load_npz(path: Path, names: Sequence[str], optional: Sequence[str], max_bytes: int) -> dict[str, Any]:
+    with _refusals(str(path)):
+        if not zipfile.is_zipfile(path):
+            path.open("rb").close()  # a missing file is told as such
+            raise InputError(f"{path}: not an .npz archive, or a damaged one")
+        with np.load(path, allow_pickle=False) as archive:
+            if missing := [name for name in names if name not in archive]:
+                raise InputError(f"{path}: lacks {', '.join(missing)}; it holds {', '.join(sorted(archive))}")
+            sizes = {info.filename.removesuffix(".npy"): info.file_size for info in archive.zip.infolist()}
+            loaded = {}
+            for name in (*names, *(name for name in optional if name in archive)):
+                label = f"{path}: {name}"
+                check_size(label, sizes[name], max_bytes)
+                with _refusals(label):
+                    loaded[name] = archive[name]
+            return loaded
 
 
 def _native(array: Any, label: str) -> NDArray[Any]:

@@ -7,7 +7,7 @@ import typer
 
 from hero_core.cli import EXIT_QUARANTINED, VersionOption, console, error_console, progress, run
 from hero_core.device import DeviceName, choose_device
-from hero_core.errors import ConfigError, HeroError
+from hero_core.errors import ConfigError, HeroError, InputError
 from hero_core.exports import Format
 from hero_core.motion.format import FPS
 from pipeline.react.clips import videos_of
@@ -30,7 +30,11 @@ def main() -> None:
 )
 def react_command(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="VIDEO...", help="What to react to: videos, folders, patterns.")
+        list[str],
+        typer.Argument(
+            metavar="VIDEO...",
+            help="What to react to: videos, folders, patterns. Films of earlier reactions are left out.",
+        ),
     ],
     run_folder: Annotated[Path, typer.Option("--run", help="Run folder of hero-train.")],
     out: Annotated[Path, typer.Option(help="Folder for {video}-{seed}.npz, .bvh, .mp4 and .html.")] = Path(),
@@ -62,7 +66,7 @@ def react_command(
         str, typer.Option("--format", help="Further files: any of glb,vrma,smpl,csv (docs/exports.md).")
     ] = "",
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Also files that are of other videos.")
+        bool, typer.Option("--overwrite", help="Also files not known to be of this video; never a video.")
     ] = False,
     weights: Annotated[
         Path | None, typer.Option(help="TC-CLIP weights, if the run was trained on its features.")
@@ -89,26 +93,37 @@ def react_command(
         report(0, len(videos), "loading the run and its encoder")
         chosen = None if device == "auto" else choose_device(device)
         reactor = Reactor(run_folder, weights, chosen, settings or ())
-        failures: list[HeroError] = []
+        reactor.check(samples, wanted, seed, clean_feet, change)
+        failures: dict[Path, HeroError] = {}
         done: list[ReactionFiles] = []
         statements: dict[str, None] = {}
+        named: dict[str, Path] = {}
         for number, video in enumerate(videos):
             report(number, len(videos), f"{video.name}, {len(failures)} failed")
             try:
+                _require_first(video, named.setdefault(video.stem, video))
                 reactions = reactor(video, samples, wanted, seed, clean_feet, change)
                 done.append(write_reactions(reactions, out, further, film, overwrite))
                 statements |= dict.fromkeys((reactions[0].statement, *_warnings(reactions[0].warnings)))
             except HeroError as error:
                 if len(videos) == 1:
                     raise
-                failures.append(error)
+                failures[video] = error
         report(len(videos), len(videos), f"{len(failures)} failed")
     _say(done, list(statements), failures)
     if failures:
         raise typer.Exit(EXIT_QUARANTINED)
 
 
-def _say(done: list[ReactionFiles], statements: list[str], failures: list[HeroError]) -> None:
+def _require_first(video: Path, first: Path) -> None:
+    """Refuse a video whose files would replace those that this call has just written."""
+    if video != first:
+        raise InputError(
+            f"its files would have the names of those of {first}; name it alone, with another --out"
+        )
+
+
+def _say(done: list[ReactionFiles], statements: list[str], failures: dict[Path, HeroError]) -> None:
     for files in done:
         exported = {each.path: str(each) for each in files.exports}
         for path in files.paths[:-1]:
@@ -117,8 +132,11 @@ def _say(done: list[ReactionFiles], statements: list[str], failures: list[HeroEr
             )
     for statement in statements:
         console.print(statement, style="bold", highlight=False, markup=False, soft_wrap=True)
-    for error in failures:
-        error_console.print(f"failed: {error}", style="red", highlight=False, markup=False, soft_wrap=True)
+    for video, error in failures.items():
+        which = "" if str(video) in str(error) else f"{video}: "
+        error_console.print(
+            f"failed: {which}{error}", style="red", highlight=False, markup=False, soft_wrap=True
+        )
     for files in done:
         console.print(f"open in a browser: {files.page}", highlight=False, markup=False, soft_wrap=True)
 

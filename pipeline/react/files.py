@@ -10,12 +10,14 @@ import numpy as np
 from hero_core.errors import InputError
 from hero_core.exports import SUFFIXES, Exported, Format, export
 from hero_core.motion.format import FPS
-from hero_core.storage import atomic_path
+from hero_core.storage import atomic_path, writing
 from hero_core.view.compose import side_by_side
 from hero_core.view.html import write_page
 from pipeline.decode.video import read_frames, write_mp4
 from pipeline.react.page import reaction_document
-from pipeline.react.reaction import Reaction
+from pipeline.react.reaction import Reaction, video_sha256_in
+
+_SUFFIXES = (".npz", ".mp4", ".html", *SUFFIXES.values())
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,15 @@ def write_reactions(
         out: the folder.
         formats: further ones.
         film: draw the films, which take longest.
-        overwrite: also replace files that are of another video.
+        overwrite: also replace files that are not known to be of this video, but never a video by a film.
 
     Raises:
-        InputError: a file is there already that is of another video, or a film would replace the video.
+        InputError: a file of that name is there already and not known to be of this video.
     """
     folder = Path(out)
     for reaction in reactions:
-        _require_own(folder / f"{reaction.name}.npz", reaction, overwrite)
+        with writing(folder / f"{reaction.name}.npz"):
+            _require_own(folder, reaction, overwrite)
     paths: list[Path] = []
     exports: list[Exported] = []
     taken: dict[str, list[Path]] = {}
@@ -79,25 +82,22 @@ def write_reactions(
     return ReactionFiles([*paths, page], exports)
 
 
-def _require_own(npz: Path, reaction: Reaction, overwrite: bool) -> None:
-    """Refuse to replace what is of another video: two clips in different folders may have one name."""
-    if npz.with_suffix(".mp4").resolve() == reaction.video.resolve():
+def _require_own(folder: Path, reaction: Reaction, overwrite: bool) -> None:
+    """Refuse to replace what is not of this video: clips in different folders may have one name.
+
+    The ``.npz``, which is written first, says whose the files of its name are; without one they may be anybody's.
+    """
+    npz, film, *others = (folder / f"{reaction.name}{suffix}" for suffix in _SUFFIXES)
+    found = video_sha256_in(npz)
+    if film.exists() and (found is None or film.resolve() == reaction.video.resolve()):
         raise InputError(
-            f"{reaction.video}: the film would replace the video; name another folder with --out"
+            f"{film}: the film would replace the video that is there; name another folder with --out"
         )
-    if overwrite or not npz.exists():
+    there = next((path for path in (npz, *others) if path.exists()), None)
+    if overwrite or there is None or found == reaction.provenance["video"]["sha256"]:
         return
-    if _video_of(npz) != reaction.provenance["video"]["sha256"]:
-        raise InputError(f"{npz}: exists already and is of another video; name another --out, or --overwrite")
-
-
-def _video_of(npz: Path) -> str | None:
-    """The hash of the video that an earlier reaction is to; None of any other file."""
-    try:
-        with np.load(npz, allow_pickle=False) as arrays:
-            return str(json.loads(str(arrays["provenance"]))["video"]["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    whose = "not known to be of this video" if found is None else "of another video"
+    raise InputError(f"{there}: exists already and is {whose}; name another --out, or --overwrite")
 
 
 def _write_film(path: Path, reaction: Reaction) -> Path:

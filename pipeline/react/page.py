@@ -24,12 +24,14 @@ class VideoLimits:
     Attributes:
         seconds: longest.
         fps: highest rate.
+        least_fps: lowest rate; where frames come more slowly they are repeated.
         longer_sides: pixels, tried one after another until the file is small enough.
         file_bytes: largest; a video that the smallest size does not bring below it is left out.
     """
 
     seconds: float = 30.0
     fps: float = 30.0
+    least_fps: float = 1.0
     longer_sides: tuple[int, ...] = (640, 480, 320)
     file_bytes: int = 8_000_000
 
@@ -113,7 +115,7 @@ def browser_video(path: Path, clip: DecodedClip, limits: VideoLimits) -> ShownVi
     Raises:
         DecodeError: the video cannot be read.
     """
-    fps = min(clip.fps, limits.fps)
+    fps = min(max(clip.fps, limits.least_fps), limits.fps)
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "video.mp4"
         for side in limits.longer_sides:

@@ -1,5 +1,6 @@
 """A reaction to a video, with everything that is known of it."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hero_core.errors import InputError
 from hero_core.models.explanation import Explained
+from hero_core.motion.arrays import read_npz_text
 from pipeline.decode.video import DecodedClip
 
 
@@ -43,3 +46,11 @@ class Reaction:
     def name(self) -> str:
         """Of its files, without a suffix: the video's name and the seed."""
         return f"{self.video.stem}-{self.seed}"
+
+
+def video_sha256_in(npz: Path) -> str | None:
+    """The hash of the video that an ``.npz`` holds the reaction to; None of any other file, or of none."""
+    try:
+        return str(json.loads(read_npz_text(npz, "provenance"))["video"]["sha256"])
+    except (InputError, ValueError, KeyError, TypeError):
+        return None

@@ -26,6 +26,8 @@ from pipeline.react.samples import ReactionSamples
 Length: TypeAlias = int | Literal["video", "auto"] | None
 """Of a reaction: frames, those of the video, what the generator chooses, or the default."""
 
+_LARGEST_SEED = 2**64 - 1  # that PyTorch takes
+
 
 @runtime_checkable
 class Edits(Protocol):
@@ -106,13 +108,10 @@ class Reactor:
 
         Raises:
             DecodeError: the video cannot be read.
-            InputError: an impossible length or number of samples, or ``auto`` where the generator chooses none.
-            ConfigError: the generator cannot edit motions, or frames are to be kept and cleaned at once.
+            InputError, ConfigError: see :meth:`check`.
+            WeightsError: the generator gives NaN.
         """
-        if samples < 1:
-            raise InputError(f"{samples} samples: ask for one or more")
-        if edit is not None and (clean_feet or length_frames is not None):
-            raise ConfigError("an edited motion keeps frames and length; ask for no length and no clean feet")
+        self.check(samples, length_frames, seed, clean_feet, edit)
         video = Path(video)
         clip, features = self.encoder.encode(video)
         condition = VideoFeatures.of([features]).to(self.device)
@@ -127,14 +126,60 @@ class Reactor:
                     reactions = self._edited(condition, edit, rng)
             frames = int(reactions.lengths[0])
             vectors = np.asarray(reactions.motion[0, :frames].float().cpu().numpy(), np.float32)  # (n, 263)
+            if not np.isfinite(vectors).all():
+                raise WeightsError(f"{self.run.folder}: gives NaN for {video}; its weights are not sound")
             vectors = clean_vectors(vectors) if clean_feet else vectors
-            facts = {"seed": number, "clean_feet": clean_feet, "edited": edit is not None}
+            facts = {
+                "seed": number,
+                "clean_feet": clean_feet,
+                "edited": None if edit is None else edit.facts(),
+            }
             made.append(self._reaction(video, hashed, clip, condition, vectors, facts))
         return ReactionSamples(made)
 
-    def _edited(self, condition: VideoFeatures, edit: Edit, rng: torch.Generator) -> Reactions:
+    def check(
+        self,
+        samples: int = 1,
+        length_frames: Length = None,
+        seed: int = 0,
+        clean_feet: bool = False,
+        edit: Edit | None = None,
+    ) -> None:
+        """Refuse what this run can do for no video, before one is read; the arguments are those of a call.
+
+        Raises:
+            InputError: an impossible length, number of samples or seed, or ``auto`` where the generator chooses none.
+            ConfigError: the generator cannot edit motions, or frames are to be kept and cleaned at once.
+        """
+        if samples < 1:
+            raise InputError(f"{samples} samples: ask for one or more")
+        if not 0 <= seed <= _LARGEST_SEED - (samples - 1):
+            raise InputError(f"seed {seed}: seeds are numbers from 0 to {_LARGEST_SEED}")
+        if length_frames == "auto" and not self.generator.chooses_length:
+            raise InputError(
+                "this run does not choose how long a reaction is: give a length; of HERO, a part that chooses can be "
+                "trained: hero-train length DATA --out RUN"
+            )
+        if isinstance(length_frames, int):
+            self._require_possible(length_frames)
+        if edit is None:
+            return
+        if clean_feet or length_frames is not None:
+            raise ConfigError("an edited motion keeps frames and length; ask for no length and no clean feet")
         if not isinstance(self.generator, Edits):
             raise ConfigError(f"{self.generator.kind} cannot make parts of a motion anew")
+        self._require_possible(len(edit.motion))
+
+    def _require_possible(self, frames: int) -> None:
+        longest: int = self.generator.max_length
+        if not FRAMES_PER_TOKEN <= frames <= longest:
+            raise InputError(
+                f"a reaction of {frames} frames ({frames / FPS:.2f} s) cannot be generated: ask for "
+                f"{FRAMES_PER_TOKEN} to {longest} frames ({longest / FPS:g} s)"
+            )
+
+    def _edited(self, condition: VideoFeatures, edit: Edit, rng: torch.Generator) -> Reactions:
+        assert isinstance(self.generator, Edits)
         motion = torch.from_numpy(edit.motion)[None].to(self.device)  # (1, n, 263)
         keep = torch.from_numpy(edit.keep)[None].to(self.device)  # (1, n)
         return self.generator.edit(condition, motion, torch.tensor([len(edit.motion)]), keep, rng)
@@ -175,15 +220,9 @@ class Reactor:
 
     def _length(self, frames: Length, clip: DecodedClip) -> Tensor | None:
         """As :meth:`Generator.generate` takes it, ``(1,)``."""
-        longest: int = self.generator.max_length
         if frames == "auto" or (frames is None and self.generator.stops_by_itself):
             return None
         if frames is None or frames == "video":
             shown = whole_tokens(round(clip.frame_count / clip.fps * FPS))
-            frames = min(max(shown, FRAMES_PER_TOKEN), longest)
-        if not FRAMES_PER_TOKEN <= frames <= longest:
-            raise InputError(
-                f"a reaction of {frames} frames ({frames / FPS:.2f} s) cannot be generated: ask for "
-                f"{FRAMES_PER_TOKEN} to {longest} frames ({longest / FPS:g} s)"
-            )
+            frames = min(max(shown, FRAMES_PER_TOKEN), self.generator.max_length)
         return torch.tensor([frames], device=self.device)

@@ -37,9 +37,9 @@ def write_mp4(
     Raises:
         InputError: no frames, frames of different shapes, or an impossible frame rate.
     """
-    if not (math.isfinite(fps) and fps > 0):
+    rate = Fraction(fps).limit_denominator(1001) if math.isfinite(fps) else Fraction()
+    if rate <= 0:
         raise InputError(f"{path}: cannot write a video at {fps} frames per second")
-    rate = Fraction(fps).limit_denominator(1001)
     with atomic_path(path) as temporary:
         _encode(temporary, _of_one_shape(path, frames), rate, crf, effort, keyframe_every)
 
@@ -68,7 +68,8 @@ def _encode(
     x264 = "libx264" in av.codecs_available
     options = {"crf": str(crf), "preset": effort, "x264-params": "mbtree=0"} if x264 else {"qscale": "3"}
     options |= {} if keyframe_every is None else {"g": str(keyframe_every)}
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    name = str(path.absolute())  # FFmpeg takes "a:b.mp4" for a protocol "a"
+    with av.open(name, "w", format="mp4", options={"movflags": "+faststart"}) as container:
         stream = container.add_stream("libx264" if x264 else "mpeg4", rate=rate, options=options)
         stream.codec_context.thread_count = 1
         stream.pix_fmt = "yuv420p"

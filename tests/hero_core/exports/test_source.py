@@ -47,3 +47,14 @@ def test_what_is_no_motion_is_refused_by_name(tmp_path: Path, name: str) -> None
     (tmp_path / "motion.bvh").write_text("HIERARCHY")
     with pytest.raises(InputError, match=name):
         read_joints(tmp_path / name)
+
+
+def test_a_rate_that_is_not_one_number_is_refused_and_zero_is_not_taken_for_none(
+    tmp_path: Path, make_motion: MakeMotion
+) -> None:
+    for name, fps in (("none", []), ("two", [20, 30])):
+        np.savez(tmp_path / f"{name}.npz", joints=make_motion(), fps=np.array(fps))
+        with pytest.raises(InputError, match=f"{name}.npz: its fps is not one number"):
+            read_joints(tmp_path / f"{name}.npz")
+    np.save(tmp_path / "joints.npy", make_motion())
+    assert read_joints(tmp_path / "joints.npy", 0.0)[1] == 0.0  # which export refuses

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hero_core.errors import InputError
-from hero_core.motion.arrays import read_npy, read_npz
+from hero_core.motion.arrays import read_npy, read_npz, read_npz_text
 
 VALUES = np.arange(24.0).reshape(4, 3, 2)
 
@@ -106,3 +106,18 @@ def test_archives_give_what_was_asked_for_and_open_nothing_else(tmp_path: Path) 
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(InputError, match="archive"):
         read_npz(path, ("poses",))
+
+
+def test_a_text_comes_back_as_it_was(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", words=np.array("ünï\n日本"), number=np.zeros(3))
+    assert read_npz_text(tmp_path / "a.npz", "words") == "ünï\n日本"
+    for name, complaint in (("number", "expected a text"), ("absent", "lacks absent")):
+        with pytest.raises(InputError, match=complaint):
+            read_npz_text(tmp_path / "a.npz", name)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 and then nothing", b"text"])
+def test_a_text_in_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.npz").write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.npz: not an \.npz archive"):
+        read_npz_text(tmp_path / "a.npz", "words")

@@ -403,6 +403,7 @@ def test_impossible_videos_are_refused(tmp_path: Path) -> None:
         ([np.zeros((4, 4, 3), np.float32)], 10, "expected uint8 frames"),
         (mixed[:1], 0, "frames per second"),
         (mixed[:1], float("nan"), "frames per second"),
+        (mixed[:1], 1e-9, "frames per second"),  # no fraction that a file can state
     ]
     for frames, fps, words in cases:
         with pytest.raises(InputError, match=words):

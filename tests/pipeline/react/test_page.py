@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -92,3 +93,13 @@ def test_a_video_that_stays_too_large_is_left_out_and_said_so(video: Path) -> No
     document = reaction_document([reaction(video)], {"clip <b>-3": []}, VideoLimits(file_bytes=100))
     assert document.samples[0].video is None
     assert document.notes[0] == "The video is larger than 100 bytes and not in this page."
+
+
+def test_a_video_of_two_frames_in_two_hours_is_shown(tmp_path: Path) -> None:
+    video = striped(tmp_path, count=2)
+    clip = replace(decode_clip(video, size=32), fps=1 / 7200)
+    made = browser_video(video, clip, VideoLimits(seconds=4))
+    assert made is not None
+    (tmp_path / "made.mp4").write_bytes(made.data)
+    again = decode_clip(tmp_path / "made.mp4", size=32)
+    assert (again.frame_count, again.fps) == (4, 1)

@@ -1,5 +1,6 @@
 """One run of tiny random models reacts to a second of noise: files, words, seeds, identities, mistakes."""
 
+import hashlib
 import json
 import struct
 from dataclasses import replace
@@ -15,6 +16,7 @@ from hero_core.errors import FingerprintError, HeroError, InputError, WeightsErr
 from hero_core.fingerprint import EncoderIdentity, sha256_of_tensors
 from hero_core.models.base import Reactions, VideoFeatures
 from hero_core.models.checkpoint import save_network
+from hero_core.models.generators.hero.hero import Hero
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
 from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
@@ -329,6 +331,50 @@ def test_the_film_never_replaces_the_video(run, video, tmp_path):
     assert named.read_bytes() == video.read_bytes()
 
 
+def test_the_film_never_replaces_another_video(hero_react, run, video, tmp_path):
+    for name, seed in (("take.mp4", 1), ("take-0.mp4", 2)):
+        make_video(tmp_path / name, seed, frames=18, fps=30)
+    before = (tmp_path / "take-0.mp4").read_bytes()
+    for options in ((), ("--overwrite",), ("--no-film",)):
+        code, _, problem = hero_react(
+            tmp_path / "take.mp4", "--run", run, "--out", tmp_path, "--frames", 8, *options
+        )
+        assert code == 2
+        assert "would replace the video" in problem
+    assert (tmp_path / "take-0.mp4").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".bvh", ".html", ".glb", ".smpl.npz"])
+def test_files_that_are_not_known_to_be_of_the_video_stay(reactor, video, tmp_path, suffix):
+    theirs = tmp_path / f"clip one-0{suffix}"
+    for content in (b"theirs", b"PK\x03\x04 and then nothing", b""):
+        theirs.write_bytes(content)
+        samples = reactor(video, length_frames=8)
+        with pytest.raises(InputError, match=rf"clip one-0{suffix}: .*is not known to be of this video"):
+            samples.save(tmp_path, film=False)
+        assert list(tmp_path.iterdir()) == [theirs]
+        assert theirs.read_bytes() == content
+    samples.save(tmp_path, film=False, overwrite=True)
+    assert (tmp_path / "clip one-0.bvh").read_bytes() != content
+
+
+def test_a_name_with_a_colon_is_a_name(hero_react, run, video, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "12:30.mp4").write_bytes(video.read_bytes())
+    code, _, problem = hero_react("12:30.mp4", "--run", run, "--frames", 8)
+    assert code == 0, problem
+    assert decode_clip(tmp_path / "12:30-0.mp4").frame_count == 12
+
+
+def test_a_name_that_is_too_long_with_its_suffix_is_one_line(hero_react, run, video, tmp_path):
+    long = tmp_path / ("a" * 250 + ".mp4")
+    long.write_bytes(video.read_bytes())
+    code, _, problem = hero_react(long, "--run", run, "--out", tmp_path / "out", "--frames", 8)
+    assert code == 2
+    assert "File name too long" in problem
+
+
 def test_no_run_and_no_video_are_one_line(run, video, tmp_path):
     with pytest.raises(WeightsError, match="no run here"):
         react(video, tmp_path / "no_run", tmp_path)
@@ -384,6 +430,8 @@ def test_the_command_says_its_version(hero_react):
         (("--frames", "3"), "ask for 4 to 200 frames"),
         (("--frames", "204"), "ask for 4 to 200 frames"),
         (("--frames", "88", "--length", "2"), "give one of them"),
+        (("--seed", str(2**64)), "seeds are numbers from 0 to"),
+        (("--seed", str(2**64 - 1), "--samples", 2), "seeds are numbers from 0 to"),
         (("--length", "nan"), "0.2 to 10 seconds"),
         (("--length", "long"), "video, auto, or a number of seconds"),
         (("--length", "auto"), "length"),
@@ -438,6 +486,44 @@ def test_a_folder_of_videos_and_one_that_fails(hero_react, run, video, tmp_path)
     assert {path.name for path in (tmp_path / "out").glob("*.npz")} == {"a-0.npz", "c-0.npz"}
 
 
+def test_two_videos_of_one_name_are_not_written_over_each_other(hero_react, run, tmp_path):
+    for folder, seed in (("a", 1), ("b", 2)):
+        make_video(tmp_path / folder / "clip.mp4", seed, frames=18, fps=30)
+    videos = [tmp_path / folder / "clip.mp4" for folder in "ab"]
+    options = ("--run", run, "--out", tmp_path / "out", "--frames", 8, "--no-film", "--overwrite")
+    code, _, problem = hero_react(*videos, *options)
+    assert code == 3
+    assert f"failed: {videos[1]}: its files would have the names of those of {videos[0]}" in problem
+    with np.load(tmp_path / "out" / "clip-0.npz", allow_pickle=False) as arrays:
+        assert json.loads(str(arrays["provenance"]))["video"]["sha256"] == sha256_of_file(videos[0])
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--frames", 204), ("--length", "auto"), ("--edit", "motion.npy", "--clean-feet")]
+)
+def test_a_wrong_option_is_one_line_whatever_the_number_of_videos(
+    hero_react, run, video, tmp_path, monkeypatch, arguments
+):
+    monkeypatch.chdir(tmp_path)
+    np.save("motion.npy", np.zeros((8, 263), np.float32))
+    monkeypatch.setattr(encoder.RunEncoder, "encode", lambda *_: pytest.fail("a video was read"))
+    code, _, problem = hero_react(video, tmp_path / "other.mp4", "--run", run, "--out", tmp_path, *arguments)
+    assert code == 2
+    assert problem.count("error:") == 1
+
+
+def test_nan_is_told_and_not_written(hero_react, run, video, tmp_path, monkeypatch):
+    def generate(self, condition, lengths, rng):
+        return Reactions(torch.full((1, int(lengths), 263), torch.nan), lengths)
+
+    monkeypatch.setattr(Hero, "generate", generate)
+    code, _, problem = hero_react(video, "--run", run, "--out", tmp_path / "out", "--frames", 8)
+    assert code == 2
+    assert "gives NaN for" in problem
+    assert video.name in problem
+    assert not (tmp_path / "out").exists()
+
+
 def test_files_of_another_video_stay(run, video, tmp_path):
     reactor, out = Reactor(run, sampling=["steps=2"]), tmp_path / "out"
     reactor(video, length_frames=8).save(out, film=False)
@@ -468,6 +554,25 @@ def test_kept_frames_of_an_edited_motion_come_back_bit_by_bit(hero_react, run, v
     assert (after[8:16] != before[8:16]).any(axis=1).all()
 
 
+def test_an_edit_is_recorded(reactor, video, tmp_path):
+    vectors = reactor(video, length_frames=16)[0].vectors
+    np.save(tmp_path / "motion.npy", vectors)
+    edit = Edit.of(tmp_path / "motion.npy", [":4", "9:12", "12:16"])
+    plain, edited = (reactor(video, edit=each)[0].provenance["edited"] for each in (None, edit))
+    assert plain is None
+    assert edited["kept_frames"] == [[0, 4], [9, 16]]
+    assert edited["vectors_sha256"] == hashlib.sha256(vectors.tobytes()).hexdigest()
+
+
+def test_frames_beyond_whole_tokens_are_not_edited_and_cannot_be_kept(tmp_path):
+    np.save(tmp_path / "motion.npy", np.arange(203 * 263, dtype=np.float32).reshape(203, 263))
+    edit = Edit.of(tmp_path / "motion.npy", ["196:"])
+    assert len(edit.motion) == len(edit.keep) == 200
+    assert edit.keep.sum() == 4
+    with pytest.raises(HeroError, match="--keep 196:203: the motion has the frames 0:200, in whole tokens"):
+        Edit.of(tmp_path / "motion.npy", ["196:203"])
+
+
 @pytest.mark.parametrize("keep", ["8", "9:4", "0:99", "a:b"])
 def test_impossible_ranges_to_keep_are_refused(tmp_path, keep):
     np.save(tmp_path / "motion.npy", np.zeros((24, 263), np.float32))
@@ -478,9 +583,13 @@ def test_impossible_ranges_to_keep_are_refused(tmp_path, keep):
 def test_what_is_no_motion_is_not_edited(tmp_path):
     np.save(tmp_path / "joints.npy", np.zeros((24, 22, 3), np.float32))
     (tmp_path / "text.npy").write_text("motion")
+    (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 and then nothing")
+    (tmp_path / "empty.npz").touch()
     for name, complaint in (
         ("joints.npy", "expected HumanML3D vectors"),
         ("text.npy", "no motion"),
+        ("broken.npz", "no motion"),
+        ("empty.npz", "no motion"),
         ("x", "no motion"),
     ):
         with pytest.raises(InputError, match=complaint):
