@@ -35,6 +35,10 @@ class Job:
     needs: frozenset[str] = frozenset()
 
 
+Failed = Callable[[str, HeroError], None]
+"""Is told the name of a job that failed, and why."""
+
+
 class _Ended(NamedTuple):
     """A job's last message: what it returned, or what went wrong."""
 
@@ -46,32 +50,51 @@ def do_jobs(
     reports: Mapping[str, Progress],
     processes: int,
     ended: Callable[[str], None] = lambda name: None,
+    failed: Failed | None = None,
 ) -> dict[str, Any]:
     """What every job returns, by name; of those that can begin, the first of the list does.
 
-    A job that fails, and a signal to stop, stop the others too: training saves what it has. Several processes share
-    this one's threads; a single one is this one, as is that of a single job. ``ended`` is told of each that is done.
+    A signal to stop stops all of them: training saves what it has. So does a job that fails, unless ``failed`` is
+    given: that is told at once, and all goes on that does not need the job. ``ended`` is told of each that is done.
+    A single process is this one. Several share this one's threads, each with as many however few jobs there are: what
+    networks learn depends on that, and is to be the same when a command that was killed does the rest.
 
     Raises:
         StoppedError: SIGINT or SIGTERM came.
-        HeroError: what went wrong in one of them.
+        HeroError: what went wrong in one of them; with ``failed``, in all that failed, by their names.
     """
-    if processes == 1 or len(jobs) == 1:
-        return _one_after_another(jobs, reports, ended)
-    return _Crew(jobs, reports, processes, ended).do()
+    if processes == 1:
+        return _one_after_another(jobs, reports, ended, failed)
+    return _Crew(jobs, reports, processes, ended, failed).do()
 
 
 def _one_after_another(
-    jobs: Sequence[Job], reports: Mapping[str, Progress], ended: Callable[[str], None]
+    jobs: Sequence[Job],
+    reports: Mapping[str, Progress],
+    ended: Callable[[str], None],
+    failed: Failed | None,
 ) -> dict[str, Any]:
     outcomes: dict[str, Any] = {}
+    failures: dict[str, HeroError] = {}
     left = list(jobs)
-    while left:
-        job = next(job for job in left if job.needs <= outcomes.keys())
+    while job := next((job for job in left if job.needs <= outcomes.keys()), None):
         left.remove(job)
-        outcomes[job.name] = job.work(reports[job.name])
-        ended(job.name)
+        try:
+            outcomes[job.name] = job.work(reports[job.name])
+        except HeroError as error:
+            if failed is None or isinstance(error, StoppedError):
+                raise
+            failures[job.name] = error
+            failed(job.name, error)
+        else:
+            ended(job.name)
+    if failures:
+        raise _all_of(failures)
     return {job.name: outcomes[job.name] for job in jobs}
+
+
+def _all_of(failures: Mapping[str, HeroError]) -> HeroError:
+    return HeroError("; ".join(f"{name}: {error}" for name, error in failures.items()))
 
 
 class _Crew:
@@ -83,15 +106,17 @@ class _Crew:
         reports: Mapping[str, Progress],
         processes: int,
         ended: Callable[[str], None],
+        failed: Failed | None,
     ) -> None:
-        self._ended = ended
+        self._ended, self._failed = ended, failed
         self._left, self._order, self._reports = list(jobs), [job.name for job in jobs], reports
-        self._most = min(processes, len(jobs))
-        self._threads = max(1, torch.get_num_threads() // self._most)
+        self._most = processes
+        self._threads = max(1, torch.get_num_threads() // processes)
         self._processes: dict[Connection, SpawnProcess] = {}
         self._idle: list[Connection] = []
         self._busy: dict[Connection, str] = {}
         self._outcomes: dict[str, Any] = {}
+        self._errors: dict[str, HeroError] = {}
         self._stopping = False
 
     def do(self) -> dict[str, Any]:
@@ -102,16 +127,17 @@ class _Crew:
                     for reader in wait(list(self._busy), _LISTEN_SECONDS):
                         assert isinstance(reader, Connection)
                         self._take(reader)
-                    if (interrupted() or self._errors()) and not self._stopping:
+                    if (interrupted() or self._must_stop()) and not self._stopping:
                         self._stop()
                 stopped = interrupted()
             finally:
                 self._dismiss()
-        failures = [error for error in self._errors() if not isinstance(error, StoppedError)]
+        errors = {name: self._errors[name] for name in self._order if name in self._errors}
+        failures = {name: error for name, error in errors.items() if not isinstance(error, StoppedError)}
         if failures:
-            raise failures[0]
-        if self._errors() or stopped:
-            raise StoppedError("; ".join(map(str, self._errors())) or "stopped")
+            raise next(iter(failures.values())) if self._failed is None else _all_of(failures)
+        if errors or stopped:
+            raise StoppedError("; ".join(map(str, errors.values())) or "stopped")
         return {name: self._outcomes[name] for name in self._order}
 
     def _begin(self) -> bool:
@@ -145,12 +171,20 @@ class _Crew:
         if not isinstance(message, _Ended):
             self._reports[name](*message)
             return
-        self._outcomes[name] = message.outcome
-        if not isinstance(message.outcome, HeroError):
-            self._ended(name)
         del self._busy[worker]
         if worker in self._processes:
             self._idle.append(worker)
+        self._note(name, message.outcome)
+
+    def _note(self, name: str, outcome: Any) -> None:
+        """How a job ended."""
+        if not isinstance(outcome, HeroError):
+            self._outcomes[name] = outcome
+            self._ended(name)
+            return
+        self._errors[name] = outcome
+        if self._failed is not None and not isinstance(outcome, StoppedError):
+            self._failed(name, outcome)
 
     def _stop(self) -> None:
         self._stopping = True
@@ -164,15 +198,18 @@ class _Crew:
             worker.close()
             process.join()
 
-    def _errors(self) -> list[HeroError]:
-        found = [self._outcomes[name] for name in self._order if name in self._outcomes]
-        return [outcome for outcome in found if isinstance(outcome, HeroError)]
+    def _must_stop(self) -> bool:
+        """Whether an error came that the others do not go on after."""
+        return any(self._failed is None or isinstance(error, StoppedError) for error in self._errors.values())
 
 
 def _ended_silently(name: str, stopping: bool) -> HeroError:
     if stopping:
         return StoppedError(f"{name}: stopped before its first step")
-    return HeroError(f"{name}: its process died; run the same command with --resume")
+    return HeroError(
+        f"{name}: its process died, perhaps for want of memory; what it saved is kept, and the same command goes on "
+        "(hero-train with --resume)"
+    )
 
 
 def _work(threads: int, connection: Connection) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from hero_core.errors import HeroError, InputError
 from hero_core.progress import silent
@@ -74,3 +75,38 @@ def test_a_process_that_dies_is_an_error(tmp_path):
     jobs = [Job("gone", vanish), *chain(tmp_path)]
     with pytest.raises(HeroError, match="gone: its process died"):
         do_jobs(jobs, silent_of(jobs), 2)
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_told_of_failures_all_else_goes_on_and_the_error_names_each(tmp_path, processes):
+    jobs = [
+        Job("wrong", fail),
+        Job("later", partial(write, tmp_path / "later", ()), frozenset({"wrong"})),
+        Job("bad", fail, frozenset({"a"})),
+        *chain(tmp_path),
+    ]
+    told, ended = [], []
+    with pytest.raises(HeroError, match="^wrong: no such thing; bad: no such thing$"):
+        do_jobs(
+            jobs, silent_of(jobs), processes, ended.append, lambda name, why: told.append((name, str(why)))
+        )
+    assert sorted(told) == [("bad", "no such thing"), ("wrong", "no such thing")]
+    assert sorted(ended) == list("abcd")
+    assert not (tmp_path / "later").exists()
+
+
+def threads(report):
+    return torch.get_num_threads(), os.getpid()
+
+
+def test_a_job_has_as_many_threads_when_it_is_the_only_one_left():
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    try:
+        for count in (1, 3):
+            jobs = [Job(str(number), threads) for number in range(count)]
+            found = do_jobs(jobs, silent_of(jobs), 2).values()
+            assert {each[0] for each in found} == {2}
+            assert os.getpid() not in {each[1] for each in found}
+    finally:
+        torch.set_num_threads(before)

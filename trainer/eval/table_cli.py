@@ -10,6 +10,7 @@ import typer
 
 from hero_core.cli import error_console, progress
 from hero_core.device import DeviceName, choose_device
+from hero_core.errors import HeroError
 from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.progress import Progress, duration
 from hero_core.training_set import TrainingSet
@@ -186,12 +187,15 @@ def _do(study: Study, name: str, processes: int | None) -> None:
             with progress(name) as report:
                 together = Together(len(jobs), report)
                 listeners = {job.name: together.listener(job.name) for job in jobs}
-                do_jobs(jobs, listeners, most, together.ended)
+                do_jobs(jobs, listeners, most, together.ended, together.failed)
         except StoppedError as error:
-            error_console.print(
-                f"{error}; the same command goes on", highlight=False, markup=False, soft_wrap=True
-            )
+            _complain(f"{error}; the same command goes on")
             raise typer.Exit(EXIT_STOPPED) from None
+        except HeroError as error:
+            raise HeroError(
+                f"{error}. All that does not need this is done and kept: the same command tries again, and a table of "
+                "fewer models (--generators) or seeds (--seeds) can leave it out"
+            ) from None
         for split in study.splits:
             table = study_table(study, split)
             show_study(table)
@@ -225,8 +229,17 @@ class Together:
         self._done += 1
         self._say()
 
+    def failed(self, job: str, error: HeroError) -> None:
+        """One job failed; the others go on."""
+        self._running.pop(job, None)
+        _complain(f"{job} failed, all else goes on: {error}")
+
     def _say(self) -> None:
         self._report(self._done, self._total, "; ".join(self._running.values()))
+
+
+def _complain(line: str) -> None:
+    error_console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def time_table(study: Study) -> Table:

@@ -189,6 +189,22 @@ def test_two_processes_give_the_same_numbers(both, data, tmp_path):
         }
 
 
+def test_a_generator_that_fails_does_not_keep_the_others_from_their_table(data, tmp_path, capsys):
+    diverging = ["--seeds", "1", "--set", "toy:regressor.training.lr=1e30"]
+    with pytest.raises(SystemExit) as ended:
+        call(words("table1", data.folder, tmp_path, "--generators", "toy,hero", *diverging))
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "toy-0 regressor failed, all else goes on: " in told
+    assert "error: toy-0 regressor: " in told
+    assert not (tmp_path / "table1.md").exists()
+    settings = [word for line in SETTINGS if not line.startswith("toy:") for word in ("--set", line)]
+    others = ["--generators", "hero", "--seeds", "1", "--out", tmp_path, "--preset", "demo", *settings]
+    call(["hero-eval", "table1", data.folder, *others])
+    assert "0 steps left" in capsys.readouterr().out
+    assert "| HERO |" in (tmp_path / "table1.md").read_text()
+
+
 def test_table_2_shares_what_ablations_have_in_common(data, tmp_path):
     settings = [word for line in SETTINGS if not line.startswith("toy:") for word in ("--set", line)]
     out = ["--out", tmp_path, "--preset", "demo", "--processes", "1", "--seeds", "1"]
