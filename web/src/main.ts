@@ -53,8 +53,8 @@ function start(): void {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target instanceof HTMLSelectElement) return;
     const key = event.key.toLowerCase();
-    const onButton = event.target instanceof HTMLButtonElement && (key === " " || key === "enter");
-    if (onButton) return;
+    const onButton = event.target instanceof Element && event.target.closest("button, summary");
+    if (onButton && (key === " " || key === "enter")) return;
     if (gallery && (key === "n" || key === "p")) choose(gallery.neighbour(key === "n" ? 1 : -1));
     else if (!player.press(key, event.shiftKey)) return;
     event.preventDefault();

@@ -118,8 +118,9 @@ export class Player {
     this.files.replaceChildren(...downloads(sample, this.shown.map(({ motion }) => motion)));
     const longest = Math.max(...this.shown.map(({ motion }) => motion.seconds));
     this.setDuration(sample, longest);
-    this.video?.addEventListener("loadedmetadata", () => {
-      this.setDuration(sample, Math.max(longest, this.video?.duration ?? 0));
+    const { video } = this;
+    video?.addEventListener("loadedmetadata", () => {
+      if (video === this.video) this.setDuration(sample, Math.max(longest, video.duration)); // not of a sample before
     }, { once: true });
   }
 
