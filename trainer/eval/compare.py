@@ -90,7 +90,9 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
         found = {name: difference(drawn[other][name], drawn[first][name]) for name in metrics}
         lines += [(other, in_full(name), *_difference_cells(name, each)) for name, each in found.items()]
     columns = ("", "metric", f"more than {first}", "95 % interval over videos, paired", "apart")
-    return table, Table("clip by clip", columns, lines)
+    return table, Table(
+        "clip by clip", columns, lines, ("FID: of the first repeat, where the table has the mean",)
+    )
 
 
 def _difference_cells(metric: str, found: Difference) -> tuple[str, str, str]:

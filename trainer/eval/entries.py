@@ -55,13 +55,17 @@ def generator_entries(generators: Sequence[str], preset: str, overrides: Sequenc
     """
     if len(set(generators)) < len(generators):
         raise ConfigError(f"generators named twice: {', '.join(generators)}")
-    if strangers := {_address(line)[0] for line in overrides} - {"", *generators}:
-        raise ConfigError(f"--set {', '.join(sorted(strangers))}: is not in this table")
+    _refuse_strangers(overrides, generators)
     return [_entry(name, name, name.upper(), preset, _of(name, overrides)) for name in generators]
 
 
 def ablation_entries(generator: str, preset: str, overrides: Sequence[str]) -> list[Entry]:
-    """The lines of the paper's Table 2: a generator with the setting ``ablation``, and without what that names."""
+    """The lines of the paper's Table 2: a generator with the setting ``ablation``, and without what that names.
+
+    Raises:
+        ConfigError: no such generator, preset or setting, or the generator has no ablations.
+    """
+    _refuse_strangers(overrides, [generator])
     lines = _of(generator, overrides)
     return [
         _entry(
@@ -89,6 +93,11 @@ def _entry(name: str, generator: str, label: str, preset: str, overrides: Sequen
     chosen = preset if presets(generator) else None
     config = load_train_config(generator, chosen, None, overrides)
     return Entry(name, label, config, {"preset": chosen, "file": None, "overrides": list(overrides)})
+
+
+def _refuse_strangers(overrides: Sequence[str], generators: Sequence[str]) -> None:
+    if strangers := {_address(line)[0] for line in overrides} - {"", *generators}:
+        raise ConfigError(f"--set {', '.join(sorted(strangers))}: is not in this table")
 
 
 def _address(line: str) -> tuple[str, str]:

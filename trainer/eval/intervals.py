@@ -48,6 +48,12 @@ def paper_interval(values: ArrayLike) -> Interval:
     return Interval(float(repeats.mean()), float(_Z95 * repeats.std() / np.sqrt(repeats.size)))
 
 
+def paper_coverage(repeats: int) -> float:
+    """How often :func:`paper_interval` of two normal values or more holds their mean."""
+    quantile = _Z95 * np.sqrt((repeats - 1) / repeats)
+    return float(2 * student_t.cdf(quantile, repeats - 1) - 1)
+
+
 def student_interval(values: ArrayLike) -> Interval:
     """Mean and ``t std / sqrt(n)``, t of n - 1 degrees of freedom and std with n - 1 in the denominator.
 
@@ -134,11 +140,12 @@ def bootstrap(
     resamples: int,
     rng: np.random.Generator,
 ) -> Band:
-    """How far a statistic moves with the clips that happen to be in the split.
+    """How far a statistic moves with the clips that happen to be in the split: ends of an interval around it, less it.
 
-    Resampled clips repeat, which biases a distance between distributions upwards. So the resamples give the spread,
-    and the interval stands around the statistic of the clips as they are: what to expect of other splits of this
-    size.
+    Resampled clips repeat, which biases a distance between distributions upwards. So the resamples give the spread
+    alone, around their own mean: percentiles, not turned round, which cover better where a distance is near 0. Around
+    the statistic of the clips as they are they cover what splits of this size have on average; a single other split's
+    moves as much again.
 
     Args:
         statistic: of rows; a row may come several times. Resamples of which it is NaN are left out.
@@ -154,10 +161,9 @@ def bootstrap(
     if len(groups) > 1:  # one clip alone, again and again, says nothing of a distribution
         draws = draws[(draws != draws[:, :1]).any(axis=1)]
     found = np.array([statistic(np.concatenate([groups[group] for group in draw])) for draw in draws])
-    measured = statistic(np.arange(len(clips)))
-    found = found[np.isfinite(found)] if np.isfinite(found).any() else np.array([measured])
-    low, high = np.percentile(found, _TAILS_PERCENT)
-    return Band(float(measured + found.mean() - high), float(measured + found.mean() - low))
+    found = found[np.isfinite(found)] if np.isfinite(found).any() else np.zeros(1)
+    low, high = np.percentile(found, _TAILS_PERCENT) - found.mean()
+    return Band(float(low), float(high))
 
 
 def _list_of_values(values: ArrayLike) -> NDArray[np.float64]:

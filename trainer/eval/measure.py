@@ -50,15 +50,17 @@ def write_result(path: Path, result: Result, subject: Subject, **more: Any) -> N
 
 def shuffled_control(
     subject: Subject, evaluator: MotionEvaluator, joint_evaluator: MotionEvaluator | None = None
-) -> Mapping[str, Any]:
+) -> Mapping[str, Any] | None:
     """What one reaction to the features of another clip scores in the place of one to the clip's own, as JSON.
 
-    What is as good here cannot tell whether the model looks at the video at all.
+    What is as good here cannot tell whether the model looks at the video at all. None where there is one clip only.
     """
     config = subject.config.model_copy(
         update={"repeats": 1, "controls": False, "bootstrap": 0, "multimodality_clips": 0}
     )
-    samples = _of_other_clips(subject.samples, config.seed)
+    samples = of_other_clips(subject.samples, config.seed)
+    if samples is None:
+        return None
     result = evaluate(
         subject.run.generator,
         evaluator,
@@ -71,14 +73,19 @@ def shuffled_control(
     return control_json(result, config)
 
 
-def _of_other_clips(samples: Sequence[Sample], seed: int) -> list[Sample]:
-    """The pairs, each with the features of another clip: where the right answers are known, of another answer."""
+def of_other_clips(samples: Sequence[Sample], seed: int) -> list[Sample] | None:
+    """The pairs, each with the features of another clip: where the right answers are known, of another answer.
+
+    None where all are of one clip.
+    """
     rng = np.random.default_rng([seed, 0])
     videos: dict[str | None, FeatureRecord] = {}
     first: dict[str | None, Sample] = {}
     for sample in samples:
         videos.setdefault(sample.pair.clip_key, sample.video)
         first.setdefault(sample.pair.clip_key, sample)
+    if len(first) < 2:
+        return None
     truths = [sample.pair.truth for sample in first.values()]
     known = [truth for truth in truths if truth is not None]
     if len(known) == len(truths) and can_shuffle(known):

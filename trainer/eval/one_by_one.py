@@ -9,13 +9,11 @@ from numpy.typing import NDArray
 from hero_core.minivimo.judge import Verdict
 from hero_core.minivimo.questions import QUESTIONS, is_judged, rightness
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.motion.format import FPS
-from hero_core.motion.humanml3d import CONTACTS, FEET, vectors_to_joints
+from hero_core.motion import physics
+from hero_core.motion.humanml3d import CONTACTS, vectors_to_joints
 from hero_core.records import Truth
 from hero_core.view.document import Metric
 from trainer.reactions import Motion, embed
-
-_HORIZONTAL = [0, 2]
 
 METRICS = (
     Metric("right", "answers right", "%", digits=0, higher_is_better=True),
@@ -60,10 +58,8 @@ def joints_apart_m(motion: Motion, true: Motion) -> float:
 
 def skating_m_s(motion: Motion) -> float:
     """Mean speed over the floor, in metres a second, of the feet while the motion says that they stand; 0 if never."""
-    feet = vectors_to_joints(motion)[:, FEET][..., _HORIZONTAL]  # (n, 4, 2)
-    speeds = np.linalg.norm(np.diff(feet, axis=0), axis=-1) * FPS  # (n - 1, 4)
-    standing = motion[:-1, CONTACTS] > 0.5
-    return float(speeds[standing].mean()) if standing.any() else 0.0
+    standing = motion[:-1, CONTACTS] > 0.5  # (n - 1, 4)
+    return physics.skating_m_s(vectors_to_joints(motion), standing) if standing.any() else 0.0
 
 
 def embedded_apart(

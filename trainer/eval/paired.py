@@ -97,9 +97,8 @@ def difference(one: Resampled, other: Resampled) -> Difference:
     """How much more ``one`` has; the interval stands around the difference of the clips as they are."""
     value, spread = one.value - other.value, one.resamples - other.resamples
     spread = spread[np.isfinite(spread)]
-    low, high = np.percentile(spread, _TAILS_PERCENT)
-    mean = spread.mean()
-    return Difference(value, Band(float(value + mean - high), float(value + mean - low)))
+    low, high = value + np.percentile(spread, _TAILS_PERCENT) - spread.mean()
+    return Difference(value, Band(float(low), float(high)))
 
 
 def best_apart(models: Mapping[str, Mapping[str, Resampled]]) -> dict[str, str]:

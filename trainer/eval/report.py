@@ -19,7 +19,7 @@ from trainer.eval.baselines import KnownPairs
 from trainer.eval.evaluate import ALL, Result
 from trainer.eval.plausibility import ROWS, Answers, Plausibility, is_subcategory
 from trainer.eval.protocol import OFFICIAL_SAMPLING, EvaluationConfig
-from trainer.eval.scores import REAL, GroupScores, Summary, diversity_pairs
+from trainer.eval.scores import KID, REAL, GroupScores, Summary, diversity_pairs
 from trainer.eval.tables import row_name
 from trainer.metrics import is_rank_deficient
 
@@ -183,10 +183,16 @@ def result_json(result: Result, subject: Subject) -> dict[str, Any]:
 
 
 def control_json(result: Result, config: EvaluationConfig) -> dict[str, Any]:
-    """The numbers alone, of reactions that are measured for comparison."""
+    """The numbers alone, of reactions to the features of other clips.
+
+    Without KID, which leaves out that a reaction is like its own clip's motion: these are like that of another clip,
+    which is in the set, so it would come out far below 0.
+    """
     judged = None if result.plausibility is None else result.plausibility.answers["generated"]
+    group = _group_json(result.groups[ALL], config)
+    generated = {name: value for name, value in group["generated"].items() if not name.endswith(KID)}
     return {
-        "metrics": {ALL: _group_json(result.groups[ALL], config)},
+        "metrics": {ALL: {**group, "generated": generated}},
         "plausibility": None if judged is None else {"generated": _answers_json(judged)},
     }
 
@@ -261,8 +267,8 @@ def _about_intervals(config: EvaluationConfig) -> list[str]:
     ]
     if config.bootstrap:
         found.append(
-            f"over clips: {config.bootstrap} resamples of the clips of the first repeat; it does not cover other "
-            "training seeds"
+            f"over clips: as wide as {config.bootstrap} resamples of the clips spread the first repeat, around the "
+            "mean; it does not cover other training seeds"
         )
     return found
 

@@ -39,7 +39,7 @@ class Row:
 
     Attributes:
         label: what it is.
-        kind: ``truth``, ``floor``, ``tokenizer``, ``trivial``, ``model`` or ``control``.
+        kind: ``truth``, ``halves``, ``tokenizer``, ``trivial``, ``model`` or ``control``.
         cells: by metric; shares of right answers, ``right_reaction`` and so on, are between 0 and 1.
         best: metrics in which this model is better than every other one of the table, clip by clip.
     """
@@ -63,9 +63,14 @@ def judged_row(label: str, kind: str, results: Sequence[Json], judged: str) -> R
     return Row(label, kind, over_seeds([_right(one) for one in found])) if found else None
 
 
-def control_row(label: str, results: Sequence[Json], control: str) -> Row:
-    """A model's line with the features of other clips."""
-    return Row(label, "control", over_seeds([generated_cells(result[control]) for result in results]))
+def control_row(label: str, results: Sequence[Json], control: str) -> Row | None:
+    """A model's line with the features of other clips; None where there are no others."""
+    measured = [result[control] for result in results]
+    return (
+        Row(label, "control", over_seeds([generated_cells(one) for one in measured]))
+        if all(measured)
+        else None
+    )
 
 
 def truth_rows(result: Json) -> list[Row]:
@@ -75,7 +80,7 @@ def truth_rows(result: Json) -> list[Row]:
     judged = (result.get("plausibility") or {}).get("real")
     rows = [Row("ground truth", "truth", {**(_right(judged) if judged else {}), **real})]
     if halves is not None:
-        rows.append(Row("floor: half of the true motions, the other half", "floor", {"fid": halves}))
+        rows.append(Row("half of the true motions against the other half", "halves", {"fid": halves}))
     return rows
 
 

@@ -29,8 +29,8 @@ FEWEST_TO_HALVE = 4
 """Motions: FID needs two in each half."""
 REAL = "real_"
 """Begins the names of metrics of the true motions alone."""
-MAY_BE_NEGATIVE = "kid"
-"""Ends the names of metrics that are no distances."""
+KID = "kid"
+"""Ends the names of what alone is no distance, and may be negative."""
 
 
 class Summary(NamedTuple):
@@ -40,7 +40,7 @@ class Summary(NamedTuple):
         mean: over the repeats.
         ci95: half width of the 95 % interval over repeats; None of a single one.
         values: in each repeat.
-        clips: 95 % interval over the clips of the split, of the first repeat; None where it was not asked for.
+        clips: 95 % interval over the clips of the split, around the mean; None where it was not asked for.
     """
 
     mean: float
@@ -68,7 +68,7 @@ class GroupScores:
     Attributes:
         pairs: how many.
         metrics: by name: ``real_diversity``, ``fid``, ``kid``, ``diversity`` and, where measured, ``multimodality`` and
-            ``real_halves_fid``, of one half of the true motions to the other: what FID is where nothing differs; the
+            ``real_halves_fid``, of one half of the true motions to the other; the
             same (``joint_fid``, ``real_joint_diversity``, ...) by the evaluator that sees joints; and the means of what
             pairs have values of, of the reactions (``skating_m_s``, ``r_precision_1``, ...) and of the true motions
             (``real_skating_m_s``, ...).
@@ -199,9 +199,7 @@ def over_clips(
     config: EvaluationConfig,
     joint: BothSides | None = None,
 ) -> dict[str, Band]:
-    """How far the metrics of one repeat depend on which clips are in the split: intervals by bootstrap.
-
-    No interval of a distance reaches below 0.
+    """How far the metrics of one repeat depend on which clips are in the split: by bootstrap, as :func:`bootstrap`.
 
     Args:
         repeat, real, rows, config: as of :func:`score`.
@@ -226,10 +224,19 @@ def over_clips(
     if joint is not None:
         for name, found in _statistics(joint.of(rows), config, JOINT).items():
             bands[name] = bootstrap(found, of_rows, config.bootstrap, rng)
-    return {
-        name: band if name.endswith(MAY_BE_NEGATIVE) else Band(max(band.low, 0.0), band.high)
-        for name, band in bands.items()
-    }
+    return bands
+
+
+def around_means(summaries: Mapping[str, Summary], spreads: Mapping[str, Band]) -> dict[str, Summary]:
+    """Summaries with intervals over clips, from how far these move each metric; none of a distance is below 0."""
+    found = dict(summaries)
+    for name, spread in spreads.items():
+        mean = summaries[name].mean
+        low = mean + spread.low
+        found[name] = summaries[name]._replace(
+            clips=Band(low if name.endswith(KID) else max(low, 0.0), mean + spread.high)
+        )
+    return found
 
 
 def _statistics(

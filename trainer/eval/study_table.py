@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hero_core.models.base import generator_class
+from trainer.eval.intervals import paper_coverage
 from trainer.eval.measure import CONTROL
 from trainer.eval.paired import best_apart, resampled
 from trainer.eval.plausibility import ROWS
@@ -48,14 +49,16 @@ def study_table(study: Study, split: HeldOutSplit = "test") -> StudyTable:
         rows.append(model_row(label, of_label, [metric for metric, model in best.items() if model == label]))
         if shuffled := judged_row(ROWS["shuffled"].name.format(model=label), "control", of_label, "shuffled"):
             rows.append(shuffled)
-        rows.append(control_row(ROWS["other_clip"].name.format(model=label), of_label, CONTROL))
+        if other := control_row(ROWS["other_clip"].name.format(model=label), of_label, CONTROL):
+            rows.append(other)
     counts = first["counts"]
     title = (
         f"{first['data']['name']} ({split}): {counts['pairs']} motions to {counts['clips']} clips, "
         f"{study.seeds} training seed{'s' if study.seeds > 1 else ''}, "
         f"{first['config']['repeats']} repeats ({study.protocol} protocol)"
     )
-    return StudyTable(title, rows, first["statements"], [*_legend(study, split), *_own_notes(results)])
+    notes = [*_legend(study, split, first["config"]["repeats"]), *_own_notes(results)]
+    return StudyTable(title, rows, first["statements"], notes)
 
 
 def _best(study: Study, split: HeldOutSplit) -> dict[str, str]:
@@ -71,12 +74,14 @@ def _encoders(generator: str) -> list[str]:
     return [name for name in parts if name in encoders]
 
 
-def _legend(study: Study, split: HeldOutSplit) -> list[str]:
-    found = [
-        "± : 1.96 std / sqrt(repeats), the interval of the paper's tables: other draws of the same training on the "
-        "same clips",
-        "over videos: 95 % bootstrap interval over the held-out clips: other clips, the same training",
-    ]
+def _legend(study: Study, split: HeldOutSplit, repeats: int) -> list[str]:
+    found = ["over videos: 95 % bootstrap interval over the held-out clips: other clips, the same training"]
+    if repeats > 1:
+        found.insert(
+            0,
+            "± : 1.96 std / sqrt(repeats), the interval of the paper's tables: other draws of the same training on the "
+            f"same clips; of {repeats} repeats it holds their mean in {100 * paper_coverage(repeats):.0f} % of cases",
+        )
     if study.seeds > 1:
         found.append(
             f"over seeds: half the 95 % interval over {study.seeds} trainings, by Student's t; the rows above it are "
@@ -87,13 +92,17 @@ def _legend(study: Study, split: HeldOutSplit) -> list[str]:
     if len(study.entries) > 1:
         found.append(
             "marked: better than every other model of this table on the same clips, where the paired 95 % intervals "
-            "over videos leave out 0; what is not marked is not told apart, whatever the means say"
+            "over videos leave out 0 (FID: of the first repeat); other seeds are not in these; what is not marked is "
+            "not told apart, whatever the means say"
         )
     found.append(
         "FID compares two sets of motions and hardly sees whether a reaction fits its video: read it beside the rows "
         "of another clip, whose features belong to another video"
     )
-    found.append("floor: of n / 2 motions each, which FID rises with; two sets of n are a little closer")
+    found.append(
+        "the halves are n / 2 motions each, of different clips. No lower bound: FID falls with more motions, and "
+        "reactions are to the very clips, and as long as the motions, that they are compared with"
+    )
     if split == "val":
         found.append("on val, which chose the checkpoints")
     return found

@@ -14,6 +14,7 @@ from trainer.eval.scores import (
     BothSides,
     GroupScores,
     Summary,
+    around_means,
     embedding_scores,
     over_clips,
     pair_summaries,
@@ -47,7 +48,7 @@ class Tally:
         self._real, self._groups, self._clips, self._config = real, groups, clips, config
         self._scores: dict[str, list[dict[str, float]]] = {name: [] for name in groups}
         self._values: list[PairValues] = []
-        self._bands: dict[str, Band] = {}
+        self._spreads: dict[str, Band] = {}
         self._trips: dict[str, dict[str, Summary]] = {}
         self.first: Measured | None = None
 
@@ -68,7 +69,7 @@ class Tally:
         if self.first is None:
             self.first = made
             if config.bootstrap:
-                self._bands = over_clips(repeat, self._real.embedded, rows, self._clips, config, joint)
+                self._spreads = over_clips(repeat, self._real.embedded, rows, self._clips, config, joint)
         return self._scores[everything][-1]["fid"]
 
     def add_round_trip(self, rebuilt: Measured, errors: Sequence[NDArray[np.float64]]) -> None:
@@ -83,8 +84,9 @@ class Tally:
         everything = next(iter(self._groups))
         found = {}
         for name, rows in self._groups.items():
-            bands = self._bands if name == everything else None
-            metrics = summarise(self._scores[name], self._config, bands)
+            metrics = summarise(self._scores[name], self._config)
+            if name == everything:
+                metrics = around_means(metrics, self._spreads)
             if not is_subcategory(name):
                 metrics |= pair_summaries(self._values, rows, self._clips, self._config)
                 real = pair_summaries([self._real.values], rows, self._clips, self._config)

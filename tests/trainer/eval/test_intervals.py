@@ -6,6 +6,7 @@ from trainer.eval.intervals import (
     bootstrap,
     mean_bands,
     mean_over_clips,
+    paper_coverage,
     paper_interval,
     share_of,
     student_interval,
@@ -43,7 +44,9 @@ def test_students_interval_covers_the_truth_of_three_repeats_and_the_papers_does
         return np.mean([abs(found.mean) < found.half_width for found in map(interval, repeats)])
 
     assert covered(student_interval) == pytest.approx(0.95, abs=0.02)
-    assert covered(paper_interval) < 0.85
+    assert covered(paper_interval) == pytest.approx(paper_coverage(3), abs=0.02)
+    assert paper_coverage(3) == pytest.approx(0.75, abs=0.01)
+    assert paper_coverage(20) == pytest.approx(0.93, abs=0.01)
 
 
 def test_wilson_interval_of_known_cases():
@@ -77,23 +80,42 @@ def test_the_mean_over_clips_is_covered(rng):
     assert mean_over_clips([0.3] * 10) == (pytest.approx(0.3), pytest.approx(0.3))
 
 
-def test_bootstrap_stands_around_the_measured_value_and_is_as_wide_as_the_standard_error(rng):
+def test_bootstrap_stands_around_the_statistic_and_is_as_wide_as_its_standard_error(rng):
     values = rng.normal(size=400)
     band = bootstrap(lambda rows: float(values[rows].mean()), range(400), 500, rng)
-    assert band.low < values.mean() < band.high
+    assert band.low == pytest.approx(-band.high, rel=0.2)
     assert band.high - band.low == pytest.approx(2 * 1.96 * values.std() / 20, rel=0.15)
 
 
 def test_bootstrap_is_not_biased_by_clips_that_repeat(rng):
-    """Of 50 resampled clips about 32 are different ones; the interval still stands around the 50 that there are."""
+    """Of 50 resampled clips about 32 are different ones, which is no reason to expect fewer than 50."""
     band = bootstrap(lambda rows: float(len(set(rows.tolist()))), range(50), 500, rng)
-    assert 40 < band.low < 50 < band.high < 60
+    assert 40 < 50 + band.low < 50 < 50 + band.high < 60
+
+
+def test_bootstrap_covers_the_mean_of_a_distance_over_splits(rng):
+    """The distance of two means, which resampling biases upwards: by how much, it does not hide."""
+
+    def split():
+        one = rng.normal(size=(40, 4))
+        return one, 0.5 * one + rng.normal(size=(40, 4)) + 0.5
+
+    def distance(one, other):
+        return float(np.square(one.mean(axis=0) - other.mean(axis=0)).sum())
+
+    mean = np.mean([distance(*split()) for _ in range(2000)])
+    covered = 0
+    for _ in range(150):
+        one, other = split()
+        band = bootstrap(lambda rows, a=one, b=other: distance(a[rows], b[rows]), range(40), 100, rng)
+        covered += band.low < mean - distance(one, other) < band.high
+    assert covered / 150 == pytest.approx(0.95, abs=0.06)
 
 
 def test_resamples_without_a_statistic_are_left_out(rng):
     """Such as those of a single clip, where it takes two."""
     band = bootstrap(lambda rows: 1.0 if len(set(rows.tolist())) > 1 else np.nan, range(2), 50, rng)
-    assert band == (1.0, 1.0)
+    assert band == (0.0, 0.0)
 
 
 def test_pairs_of_one_clip_are_resampled_together(rng):

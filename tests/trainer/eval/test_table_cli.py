@@ -96,7 +96,7 @@ def rows(both):
 def test_every_row_is_there_without_a_change_for_the_new_generator(rows):
     assert list(rows) == [
         "ground truth",
-        "floor: half of the true motions, the other half",
+        "half of the true motions against the other half",
         "tokenizer round trip: HERO",
         "best constant answer",
         "nearest training clip",
@@ -109,8 +109,11 @@ def test_every_row_is_there_without_a_change_for_the_new_generator(rows):
         "TOY, another clip",
     ]
     assert rows["ground truth"]["cells"]["right_all"]["value"] == 1
-    assert rows["floor: half of the true motions, the other half"]["cells"]["fid"]["value"] > 0
+    assert rows["half of the true motions against the other half"]["cells"]["fid"]["value"] > 0
     assert rows["tokenizer round trip: HERO"]["cells"].keys() >= {"fid", "mpjpe_m", "right_all"}
+    controls = rows["HERO, another clip"]["cells"].keys()
+    assert controls >= {"fid", "joint_fid", "right_all"}
+    assert not {"kid", "joint_kid"} & controls  # which is not unbiased there
     assert rows["nearest training clip"]["cells"].keys() >= {"fid", "diversity", "right_all"}
 
 
@@ -143,6 +146,7 @@ def test_the_files_say_what_the_table_says(both, rows):
     markdown, latex = (both / "table1.md").read_text(), (both / "table1.tex").read_text()
     assert "| HERO, over seeds |" in markdown
     assert "1.96 std / sqrt(repeats)" in markdown
+    assert "of 2 repeats it holds their mean in 60 % of cases" in markdown
     assert latex.count(r"\\") == markdown.count("\n| ")
     assert latex.count(r"\begin{tabular}") == markdown.count("\n|---")
     with (both / "table1.csv").open(newline="") as file:
