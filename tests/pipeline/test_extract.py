@@ -471,7 +471,7 @@ def test_a_motion_that_breaks_its_process_is_a_row(tmp_path: Path, monkeypatch: 
 
 
 def test_what_is_no_plain_file_is_a_row_and_never_waited_for(
-    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder
+    video_folder: MakeFolder, tmp_path: Path, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     root = video_folder(1)
     folder = root / "human-human" / "wave"
@@ -479,8 +479,9 @@ def test_what_is_no_plain_file_is_a_row_and_never_waited_for(
     (folder / "dangling.mp4").symlink_to(folder / "gone")
     (folder / "looping.mp4").symlink_to(folder / "looping.mp4")
     (folder / "device.mp4").symlink_to("/dev/zero")
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(os.path.relpath(folder / "socket.mp4"))  # an address is short
+    with socket.socket(socket.AF_UNIX) as listening, monkeypatch.context() as patch:
+        patch.chdir(folder)
+        listening.bind("socket.mp4")  # an address is short
     for again in (False, True):
         report = run(
             root, tmp_path / "out", tiny_encoder, CONFIG.model_copy(update={"retry_quarantined": again})

@@ -3,11 +3,11 @@
 import os
 import random
 import signal
-from multiprocessing import get_context
 
 import pytest
 import torch
 
+from tests.forks import KILLED, forks
 from tests.trainer.conftest import after_step
 from trainer.runs import train_part
 
@@ -22,15 +22,14 @@ def die_after(name, request, step):
 
 
 @pytest.fixture(scope="module")
-def processes():
-    context = get_context("forkserver")  # forked from one that has the libraries, and has computed nothing
-    context.set_forkserver_preload(["tests.trainer.test_killed"])
-    return context
+def exit_code():
+    with forks() as exit_code:
+        yield exit_code
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.skipif(KILLED is None, reason="needs SIGKILL")
 @pytest.mark.parametrize("name", ["rvq", "masked", "residual", "length", "evaluator"])
-def test_killed_outright_at_ten_random_steps(name, new_run, tmp_path, train_tiny, same_training, processes):
+def test_killed_outright_at_ten_random_steps(name, new_run, tmp_path, train_tiny, same_training, exit_code):
     def run(where):
         return tmp_path / where if name == "rvq" else new_run(where)
 
@@ -40,9 +39,6 @@ def test_killed_outright_at_ten_random_steps(name, new_run, tmp_path, train_tiny
     steps = sorted(random.Random(name).sample(range(1, STEPS), KILLS))
     for step in steps:
         request = train_tiny.request(killed, *settings, resume=True)
-        process = processes.Process(target=die_after, args=(name, request, step))
-        process.start()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+        assert exit_code(die_after, name, request, step) == KILLED
     train_tiny(name, killed, *settings, resume=True)
     same_training(whole / name, killed / name)

@@ -4,13 +4,13 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 
 from hero_core.storage import TEMPORARY_SUFFIX
+from tests.forks import KILLED, forks
 from trainer.runs import train_part
 
 CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree", "os.truncate"}
@@ -40,30 +40,20 @@ def die_before_change(name, request, number):
     train_part(name, request)
 
 
-@pytest.fixture(scope="module")
-def processes():
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.trainer.test_killed_at_files"])
-    return context
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_killed_before_every_change_of_a_file(tmp_path, train_tiny, same_training, processes):
+@pytest.mark.skipif(KILLED is None, reason="needs SIGKILL")
+def test_killed_before_every_change_of_a_file(tmp_path, train_tiny, same_training):
     settings = ["rvq.training.steps=6", "rvq.training.evaluate_every_steps=3"]
     whole = tmp_path / "whole"
     train_tiny("rvq", whole, *settings)
-    number, survived = 0, False
-    while not survived:
-        run = tmp_path / f"killed-{number}"
-        request = train_tiny.request(run, *settings)
-        process = processes.Process(target=die_before_change, args=("rvq", request, number))
-        process.start()
-        process.join()
-        survived = process.exitcode == 0
-        assert survived or process.exitcode == -signal.SIGKILL
-        train_tiny("rvq", run, *settings, resume=True)
-        same_training(whole / "rvq", run / "rvq")
-        left = [path for path in tmp_path.rglob(".*") if path.name.endswith((TEMPORARY_SUFFIX, ".old"))]
-        assert left == [], number
-        number += 1
+    number, ended = 0, KILLED
+    with forks() as exit_code:
+        while ended == KILLED:
+            run = tmp_path / f"killed-{number}"
+            ended = exit_code(die_before_change, "rvq", train_tiny.request(run, *settings), number)
+            train_tiny("rvq", run, *settings, resume=True)
+            same_training(whole / "rvq", run / "rvq")
+            left = [path for path in tmp_path.rglob(".*") if path.name.endswith((TEMPORARY_SUFFIX, ".old"))]
+            assert left == [], number
+            number += 1
+    assert ended == 0
     assert number > 20, number

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.chromium import chromium, started
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Headless Chromium."""
     pytest.importorskip("playwright.sync_api", reason="playwright is absent: pip install 'hero-motion[dev]'")

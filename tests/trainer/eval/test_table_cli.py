@@ -5,13 +5,13 @@ import json
 import os
 import signal
 import sys
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 import torch
 
 import tests.test_toy_generator  # noqa: F401  registers the toy
+from tests.forks import KILLED, forks
 from tests.trainer.conftest import TINY
 from trainer.eval.cli import main
 from trainer.eval.protocol import Evaluation
@@ -165,16 +165,12 @@ def test_again_it_trains_and_measures_nothing(both, data, monkeypatch, capsys):
     assert {name: (both / name).read_bytes() for name in TABLES} == before
 
 
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+@pytest.mark.skipif(KILLED is None, reason="needs SIGKILL")
 def test_killed_at_any_point_and_run_again_it_is_the_same_table(both, data, tmp_path):
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["tests.trainer.eval.test_table_cli"])
     arguments = words("table1", data.folder, tmp_path, "--generators", "hero,toy", "--seeds", "2")
-    for steps, repeats in ((17, 0), (0, 1), (0, 5)):  # in training, and in measuring
-        process = context.Process(target=die, args=(arguments, steps, repeats))
-        process.start()
-        process.join()
-        assert process.exitcode == -signal.SIGKILL
+    with forks() as exit_code:
+        for steps, repeats in ((17, 0), (0, 1), (0, 5)):  # in training, and in measuring
+            assert exit_code(die, arguments, steps, repeats) == KILLED
     call(arguments)
     for name in TABLES:
         assert (tmp_path / name).read_bytes() == (both / name).read_bytes()
