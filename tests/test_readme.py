@@ -9,7 +9,7 @@ import pytest
 import typer
 
 from pipeline.cli import app as pipeline_app
-from pipeline.react.cli import app as react_app
+from pipeline.react_cli import app as react_app
 from trainer.cli import app as train_app
 from trainer.eval.cli import app as eval_app
 

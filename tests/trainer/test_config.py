@@ -3,7 +3,8 @@ import pytest
 from hero_core.config import parse_config
 from hero_core.errors import ConfigError
 from hero_core.fingerprint import differences
-from trainer.config import TrainingConfig, load_train_config, presets, trainable
+from trainer.config import TrainingConfig, load_train_config, trainable
+from trainer.preset_files import presets
 
 
 def load(preset="demo", *overrides, **arguments):
