@@ -8,13 +8,29 @@ from typer.core import TyperGroup
 
 from hero_core.choices import EVALUATOR, JOINT_EVALUATOR
 from hero_core.cli import VersionOption, run
-from trainer.choices import ALL
+from trainer.choices import ALL, DEFAULT_GENERATOR
 from trainer.commands.curves import curves_command
 from trainer.commands.import_official import import_command
 from trainer.commands.settings import settings_command
 from trainer.commands.status import status_command
 from trainer.commands.train import train_command
 from trainer.preset_files import parts_with_presets
+
+
+def _example(part: str, generator: str = DEFAULT_GENERATOR) -> str:
+    chosen = "" if generator == DEFAULT_GENERATOR else f" --generator {generator}"
+    return f"hero-train {part} demo/data --out demo/run{chosen} --preset demo"
+
+
+_OTHERS = {
+    EVALUATOR: ("Train an evaluator, where the official one is not to be had.", _example(EVALUATOR)),
+    JOINT_EVALUATOR: ("Train another evaluator, which sees joints only.", _example(JOINT_EVALUATOR)),
+    ALL: (
+        "Train all parts and both evaluators, one after another; --resume skips what is finished.",
+        f"{_example(ALL)} --parallel, or {_example(ALL, 'momask')}",
+    ),
+}
+"""What can be trained besides the parts of a generator: the help, and examples."""
 
 
 class _Parts(TyperGroup):
@@ -26,29 +42,25 @@ class _Parts(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self._train = self.commands.pop("train")
-        helps = {
-            **{name: _help(name) for name in parts_with_presets()},
-            EVALUATOR: "Train an evaluator, where the official one is not to be had.",
-            JOINT_EVALUATOR: "Train another evaluator, which sees joints only.",
-            ALL: "Train all parts and both evaluators, one after another; --resume skips what is finished.",
-        }
-        parts = {name: self._training(name, text) for name, text in helps.items()}
+        parts = {name: self._part(name, generator) for name, generator in parts_with_presets().items()}
+        for name, (text, example) in _OTHERS.items():
+            parts[name] = self._training(name, text, example)
         self.commands = {**parts, **self.commands}
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name, or None."""
         known = super().get_command(ctx, cmd_name)
-        return known if known or not _is_part(cmd_name) else self._training(cmd_name, _help(cmd_name))
+        return known if known or not _is_part(cmd_name) else self._part(cmd_name)
 
-    def _training(self, name: str, text: str) -> Any:
+    def _part(self, name: str, generator: str | None = None) -> Any:
+        example = None if generator is None else _example(name, generator)
+        return self._training(name, f"Train {name}, a part of the generator.", example)
+
+    def _training(self, name: str, text: str, example: str | None) -> Any:
         command = copy.copy(self._train)
         command.name, command.help = name, text
-        command.epilog = f"E.g. hero-train {name} demo/data --out demo/run --preset demo"
+        command.epilog = None if example is None else f"E.g. {example}"
         return command
-
-
-def _help(part: str) -> str:
-    return f"Train {part}, a part of the generator."
 
 
 def _is_part(name: str) -> bool:

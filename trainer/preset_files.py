@@ -7,6 +7,7 @@ from typing import Any
 
 from hero_core.choices import EVALUATOR, JOINT_EVALUATOR
 from hero_core.errors import ConfigError
+from trainer.choices import DEFAULT_GENERATOR
 
 DEFAULT_PRESET = "paper"
 _FOLDER = files("trainer") / "presets"
@@ -38,12 +39,19 @@ def read_preset(generator: str, name: str) -> dict[str, Any]:
     return tomllib.loads(path.read_text(encoding="utf-8"))
 
 
-def parts_with_presets() -> list[str]:
-    """Names of the parts of generators that any preset says how to train, each once."""
-    generators = sorted(folder.name for folder in _FOLDER.iterdir())
-    stated = [read_preset(generator, name) for generator in generators for name in presets(generator)]
-    names = (name for values in stated for name, section in values.items() if _is_trained(section))
-    return [name for name in dict.fromkeys(names) if name not in (EVALUATOR, JOINT_EVALUATOR)]
+def parts_with_presets() -> dict[str, str]:
+    """The parts that any preset says how to train, each with the first generator that has it; HERO comes first."""
+    parts: dict[str, str] = {}
+    for generator in sorted(_generators(), key=lambda name: (name != DEFAULT_GENERATOR, name)):
+        for preset in presets(generator):
+            for name, section in read_preset(generator, preset).items():
+                if _is_trained(section) and name not in (EVALUATOR, JOINT_EVALUATOR):
+                    parts.setdefault(name, generator)
+    return parts
+
+
+def _generators() -> list[str]:
+    return [folder.name for folder in _FOLDER.iterdir() if folder.is_dir()]
 
 
 def _is_trained(section: object) -> bool:
