@@ -115,11 +115,6 @@ def test_unknown_generators_and_presets_list_those_there_are():
         load("dmeo")
 
 
-def test_presets_of_a_generator_are_its_folder():
-    assert presets("hero") == ["demo", "official", "paper"]
-    assert presets("unheard of") == []
-
-
 def test_presets_spell_nothing_wrong(tmp_path):
     """Every preset loads, names its own generator's settings, and changes something."""
     default = load_train_config("hero", "paper")
