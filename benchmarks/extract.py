@@ -28,8 +28,9 @@ import numpy as np
 import torch
 
 from benchmarks.train import environment_of
+from pipeline.choices import EncoderName
 from pipeline.config import ExtractConfig
-from pipeline.encoders import Encoder, EncoderName, load_encoder
+from pipeline.encoders import Encoder, load_encoder
 from pipeline.engines.local import ItemLimits
 from pipeline.engines.work import Recipe, outcomes
 from pipeline.extract import extract

@@ -22,9 +22,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.train import MATRIX_SIZE, environment_of, seconds_of
 from hero_core.models.tc_clip.tower import TcClipConfig
+from pipeline.choices import EncoderName
 from pipeline.config import ExtractConfig
 from pipeline.decode.transforms import normalise
-from pipeline.encoders import Encoder, EncoderName, load_encoder
+from pipeline.encoders import Encoder, load_encoder
 
 ENCODERS: tuple[EncoderName, ...] = ("tc-clip-random", "mini")
 CALLS = {"tc-clip-random": 1, "mini": 20}

@@ -24,7 +24,8 @@ from benchmarks.vimo_like import FEATURE_DIM
 from hero_core.models.base import Batch, TrainingFacts, generator_class, generator_names
 from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
 from hero_core.motion.statistics import MotionStatistics
-from trainer.config import TrainConfig, load_train_config, presets
+from trainer.config import TrainConfig, load_train_config
+from trainer.preset_files import presets
 from trainer.state import TrainingState
 from trainer.steps import EagerStep, optimizer_of
 

@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.train import PARTS, environment_of
 from benchmarks.vimo_like import PAIRS, write_vimo_like
-from hero_core.runs import EVALUATOR
+from hero_core.choices import EVALUATOR
 from hero_core.training_set import TrainingSet
 from trainer.config import load_train_config
 from trainer.folder import PartFolder

@@ -15,7 +15,7 @@ from itertools import islice
 from pathlib import Path
 
 from benchmarks.vimo_like import PAIRS, write_vimo_like
-from hero_core.shards import SHARD_FORMATS
+from hero_core.choices import SHARD_FORMATS
 from hero_core.training_set import DATASET_FILE, TrainingSet
 from trainer.config import load_train_config
 from trainer.data.batches import Batches, batches_of

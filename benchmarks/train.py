@@ -34,9 +34,10 @@ from benchmarks.plain_loop import (
 )
 from benchmarks.vimo_like import FEATURE_DIM, PAIRS, SAMPLED_FRAMES, write_vimo_like
 from hero_core.device import device_name
-from hero_core.models.checkpoint import library_versions, load_network
+from hero_core.models.checkpoint import load_network
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
 from hero_core.training_set import TrainingSet
+from hero_core.versions import library_versions
 from trainer.config import load_train_config
 from trainer.folder import PartFolder
 from trainer.log import read_log

@@ -14,7 +14,6 @@ from rich.table import Table
 
 from hero_core.errors import HeroError
 from hero_core.live_cli import live_table, rate_and_left
-from hero_core.models.checkpoint import library_versions
 from hero_core.progress import Pace
 from hero_core.progress import Progress as Report
 
@@ -25,6 +24,7 @@ except ImportError:  # not on every system
 
 EXIT_ERROR = 2
 EXIT_QUARANTINED = 3
+EXIT_STOPPED = 130
 PLAIN_LINE_SECONDS = 5.0
 _UNLIMITED = 10_000  # characters, to measure how wide a table would like to be
 
@@ -52,6 +52,8 @@ def _allow_many_files() -> None:
 
 def _show_version(asked: bool) -> None:
     if asked:
+        from hero_core.versions import library_versions
+
         versions = library_versions()
         console.print(f"hero-motion {versions['hero-motion']} (torch {versions['torch']})", highlight=False)
         raise typer.Exit
@@ -64,6 +66,11 @@ VersionOption = Annotated[
     ),
 ]
 """For the callback of every command."""
+
+
+def say(line: str, style: str | None = None) -> None:
+    """Print a line as it is."""
+    console.print(line, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

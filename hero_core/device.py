@@ -1,13 +1,11 @@
 """Where to compute: the one choice, and its name for the record."""
 
 import sys
-from typing import Literal
 
 import torch
 
+from hero_core.choices import DeviceName
 from hero_core.errors import ConfigError
-
-DeviceName = Literal["auto", "cpu", "cuda"]
 
 
 def choose_device(name: DeviceName) -> torch.device:

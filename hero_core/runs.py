@@ -10,8 +10,9 @@ RUN/joint_evaluator/...         another one, which sees joints only, if one was 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
+from hero_core.choices import EVALUATOR, JOINT_EVALUATOR, Which
 from hero_core.config import merged, parse_config, read_settings
 from hero_core.errors import FingerprintError, ManifestError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
@@ -24,12 +25,8 @@ from hero_core.storage import read_json
 
 SCHEMA = "hero-run/2"
 RUN_FILE = "run.json"
-EVALUATOR = "evaluator"
-JOINT_EVALUATOR = "joint_evaluator"
 EVALUATORS: Mapping[str, Sees] = {EVALUATOR: "vectors", JOINT_EVALUATOR: "joints"}
 """What each of a run's evaluators sees of motions."""
-
-Which: TypeAlias = Literal["best", "last"]
 
 ENCODED_BY_KEY = "encoded_by_sha256"
 """Metadata of a checkpoint: content of the part that encoded the motions it was trained on."""

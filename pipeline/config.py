@@ -1,21 +1,15 @@
 """Settings of the pipeline's commands."""
 
 import os
-from typing import Literal
 
 from pydantic import Field
 
+from hero_core.choices import ShardFormat
 from hero_core.config import Config
-from hero_core.shards import ShardFormat
+from pipeline.choices import WORKER_MEBIBYTES, StatisticsChoice, StorageDtype
 from pipeline.decode.checks import DecodeLimits
 from pipeline.motions import MotionConversion
 from pipeline.splits import SplitConfig
-
-WORKER_MEBIBYTES = 4096
-
-Dtype = Literal["float32", "bfloat16", "float16"]
-StorageDtype = Literal["float32", "float16"]
-StatisticsChoice = Literal["shipped", "computed"]
 
 
 def default_workers() -> int:

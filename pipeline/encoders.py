@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, assert_never
+from typing import assert_never
 
 import numpy as np
 import torch
@@ -14,9 +14,8 @@ from hero_core.fingerprint import EncoderIdentity, sha256_of_tensors
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
 from hero_core.models.tc_clip.weights import build_tc_clip, read_vision_weights
 from hero_core.storage import read_json
+from pipeline.choices import EncoderName
 from pipeline.decode.transforms import normalise
-
-EncoderName = Literal["mini", "tc-clip", "tc-clip-random"]
 
 MINI_WEIGHTS = Path(__file__).parent / "weights" / "mini.safetensors"
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
+from hero_core.choices import Unit, UpAxis
 from hero_core.config import Config
 from hero_core.errors import HeroError, InputError
 from hero_core.motion import plausible
@@ -20,7 +21,7 @@ from hero_core.motion.canonical import canonicalise, check_bones, resample, resa
 from hero_core.motion.format import FPS, JOINT_COUNT, MAX_FRAMES, MOTION_DIM
 from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
 from hero_core.motion.plausible import Reading
-from hero_core.motion.skeleton import METRES, Z_UP_TO_Y_UP, Unit, UpAxis
+from hero_core.motion.skeleton import METRES, Z_UP_TO_Y_UP
 from hero_core.motion.smpl import BodyModel, load_body_model, load_smpl_motion, smpl_joints
 from hero_core.records import MotionRecord
 from hero_core.storage import sha256_of_file, sha256_of_json

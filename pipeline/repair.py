@@ -15,12 +15,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from hero_core.cache import CACHE_FILE, KINDS, Cache, Row
+from hero_core.choices import SHARD_FORMATS
 from hero_core.errors import HeroError, InputError, ManifestError
 from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.manifest import CACHE, read_columns, write_table
 from hero_core.progress import Progress, silent
 from hero_core.seal import seal_of_file
-from hero_core.shards import SHARD_FORMATS
 from hero_core.storage import read_json, sha256_of_file
 from pipeline.plan import read_plan, write_plan
 from pipeline.verify import shards_of

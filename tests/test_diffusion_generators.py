@@ -12,12 +12,13 @@ from hero_core.motion.format import MOTION_DIM
 from pipeline.decode.video import write_mp4
 from pipeline.encoders import load_encoder
 from pipeline.fingerprint import feature_identity
-from pipeline.react.cli import app as react_app
+from pipeline.react_cli import app as react_app
 from tests.test_toy_generator import invoke, sets
 from tests.trainer.conftest import write_training_set
 from trainer.cli import app as train_app
-from trainer.config import load_train_config, presets
+from trainer.config import load_train_config
 from trainer.eval.cli import app as eval_app
+from trainer.preset_files import presets
 
 STEPS = 4
 SCHEDULE = {

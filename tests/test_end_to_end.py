@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from hero_core.motion.bvh import read_bvh
 from pipeline.cli import app as pipeline_app
 from pipeline.decode.video import decode_clip
-from pipeline.react.cli import app as react_app
+from pipeline.react_cli import app as react_app
 from trainer.cli import app as train_app
 from trainer.eval.cli import app as eval_app
 

@@ -15,7 +15,8 @@ from hero_core.models.base import Batch, TrainingFacts, VideoFeatures, generator
 from hero_core.models.tokenizers.codebook import Codebook
 from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM
 from hero_core.motion.statistics import MotionStatistics
-from trainer.config import load_train_config, presets
+from trainer.config import load_train_config
+from trainer.preset_files import presets
 
 META = torch.device("meta")
 BATCH, FEATURE_DIM, SAMPLED_FRAMES = 4, 512, 16

@@ -19,7 +19,7 @@ from hero_core.storage import read_json
 from pipeline.decode.video import write_mp4
 from pipeline.encoders import load_encoder
 from pipeline.fingerprint import feature_identity
-from pipeline.react.cli import app as react_app
+from pipeline.react_cli import app as react_app
 from tests.trainer.conftest import write_training_set
 from trainer.cli import app as train_app
 from trainer.eval.cli import app as eval_app

@@ -1,14 +1,13 @@
 """Settings of training: the same ones for every generator, its own, and a section for each of its parts."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, create_model, model_validator
 
+from hero_core.choices import EVALUATOR, JOINT_EVALUATOR
 from hero_core.config import Config, merged, parse_config, read_settings
 from hero_core.errors import ConfigError
 from hero_core.fingerprint import differences
@@ -16,15 +15,14 @@ from hero_core.models import generators  # noqa: F401  registers them
 from hero_core.models.base import generator_class
 from hero_core.models.evaluator import EvaluatorConfig
 from hero_core.motion.format import FRAMES_PER_TOKEN
-from hero_core.runs import EVALUATOR, EVALUATORS, JOINT_EVALUATOR
+from hero_core.runs import EVALUATORS
 from hero_core.storage import sha256_of_json
 from hero_core.training_set import Selection
+from trainer.choices import DEFAULT_GENERATOR
+from trainer.preset_files import preset_of, read_preset
 from trainer.schedules import ScheduleConfig
 
-DEFAULT_GENERATOR = "hero"
-
 Reading = Literal["auto", "resident", "mapped", "streaming"]
-DEFAULT_PRESET = "paper"
 
 LENGTH = ("steps", "epochs")
 """Settings that say how long a part is trained; more of them extends a run."""
@@ -250,12 +248,6 @@ def _settings_class(cls: Any) -> type[TrainConfig]:
     return create_model("Settings", __base__=(TrainConfig, cls.settings), **sections)
 
 
-def presets(generator: str) -> list[str]:
-    """Names of the presets of a generator."""
-    folder = files("trainer") / "presets" / generator
-    return sorted(Path(file.name).stem for file in folder.iterdir()) if folder.is_dir() else []
-
-
 def load_train_config(
     generator: str | None = None,
     preset: str | None = None,
@@ -285,26 +277,11 @@ def load_train_config(
     return parse_config(train_config_class(kind), values, str(toml_path) if toml_path else "settings")
 
 
-def preset_of(generator: str, preset: str | None) -> str | None:
-    """The preset that settings start from where ``preset`` was named, or none was.
-
-    Raises:
-        ConfigError: the generator has no such preset; lists those there are.
-    """
-    known = presets(generator)
-    if preset is None:
-        return DEFAULT_PRESET if DEFAULT_PRESET in known else None
-    if preset not in known:
-        raise ConfigError(f"{generator} has no preset {preset!r}; its presets: {', '.join(known) or 'none'}")
-    return preset
-
-
 def _preset(generator: str, preset: str | None) -> dict[str, Any]:
     """What a preset states; one that names a ``base`` states only what it has otherwise than that preset."""
     name = preset_of(generator, preset)
     if name is None:
         return {}
-    path = files("trainer") / "presets" / generator / f"{name}.toml"
-    values = tomllib.loads(path.read_text(encoding="utf-8"))
+    values = read_preset(generator, name)
     base = values.pop("base", None)
     return values if base is None else merged(_preset(generator, base), values)

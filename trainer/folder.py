@@ -20,15 +20,9 @@ from hero_core.errors import ConfigError, InputError
 from hero_core.models.checkpoint import read_header
 from hero_core.runs import checkpoint_path, generator_of
 from hero_core.storage import atomic_folder, read_json, remove_partial_files, write_json
-from trainer.config import (
-    DEFAULT_GENERATOR,
-    TrainConfig,
-    load_train_config,
-    preset_of,
-    presets,
-    train_config_class,
-    trainable,
-)
+from trainer.choices import DEFAULT_GENERATOR
+from trainer.config import TrainConfig, load_train_config, train_config_class, trainable
+from trainer.preset_files import preset_of, presets
 
 FINISHED = "finished"
 STOPPED = "stopped"

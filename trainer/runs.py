@@ -9,23 +9,18 @@ from typing import Any
 
 import torch
 
+from hero_core.choices import EVALUATOR
 from hero_core.device import device_name
 from hero_core.errors import ConfigError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import TrainingFacts, generator_class, optional_parts
-from hero_core.models.checkpoint import library_versions, load_network
+from hero_core.models.checkpoint import load_network
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.progress import Progress, silent
-from hero_core.runs import (
-    ENCODED_BY_KEY,
-    EVALUATOR,
-    EVALUATORS,
-    checkpoint_path,
-    describe_run,
-    load_evaluator,
-)
+from hero_core.runs import ENCODED_BY_KEY, EVALUATORS, checkpoint_path, describe_run, load_evaluator
 from hero_core.training_set import Samples, TrainingSet
+from hero_core.versions import library_versions
 from trainer.config import TrainConfig
 from trainer.data.batches import Batches, batches_of
 from trainer.data.codes import Codes, CodesPlace, codes_of

@@ -10,7 +10,7 @@ from hero_core.models.checkpoint import load_network, require_state
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.official.find import in_official_layout
 from hero_core.runs import find_checkpoint
-from trainer.config import DEFAULT_GENERATOR
+from trainer.choices import DEFAULT_GENERATOR
 from trainer.folder import PartFolder
 
 INITIAL_WEIGHTS = "initial_weights"

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hero_core.choices import EXPORT_SUFFIXES, ExportFormat, Unit
 from hero_core.errors import InputError
 from hero_core.exports.gltf import write_glb, write_vrma
 from hero_core.exports.table import write_joint_table
@@ -15,21 +15,8 @@ from hero_core.motion.fit import EXACT_M, fit
 from hero_core.motion.format import FPS, MOTION_DIM
 from hero_core.motion.humanml3d import check_joints, vectors_to_joints
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import Unit
 from hero_core.motion.smpl import load_body_model
 from hero_core.motion.smpl_writer import fit_smpl, write_smpl_motion
-
-Format = Literal["bvh", "glb", "vrma", "smpl", "csv"]
-
-SUFFIXES: dict[Format, str] = {
-    "bvh": ".bvh",
-    "glb": ".glb",
-    "vrma": ".vrma",
-    "smpl": ".smpl.npz",
-    "csv": ".csv",
-}
-"""How the names of the files end, by format."""
-
 
 ROUNDING_M = 1e-5
 """What rounding numbers may add to a file's error, at most: a hundredth of a millimetre."""
@@ -92,16 +79,18 @@ def export(
             return Exported(path, error_m, _loose(error_m))
 
 
-def format_of(path: Path) -> Format:
+def format_of(path: Path) -> ExportFormat:
     """The format that a file name asks for.
 
     Raises:
         InputError: none of them.
     """
-    for kind, suffix in SUFFIXES.items():
+    for kind, suffix in EXPORT_SUFFIXES.items():
         if path.name.lower().endswith(suffix):
             return kind
-    raise InputError(f"{path}: a motion is exported as a file that ends in {', '.join(SUFFIXES.values())}")
+    raise InputError(
+        f"{path}: a motion is exported as a file that ends in {', '.join(EXPORT_SUFFIXES.values())}"
+    )
 
 
 def _joints(motion: ArrayLike) -> Array:

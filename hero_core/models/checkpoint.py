@@ -4,8 +4,6 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, Self, TypeVar
 
@@ -18,6 +16,7 @@ from hero_core.config import parse_config
 from hero_core.errors import WeightsError
 from hero_core.seal import SEAL_KEY, UNSEALED, seal_of, sealed
 from hero_core.storage import write_bytes
+from hero_core.versions import library_versions
 
 SCHEMA = "hero-checkpoint/2"
 SUFFIX = ".safetensors"
@@ -193,17 +192,3 @@ def shorten(names: list[str]) -> str:
     """The first few names of a list, and how many more there are."""
     rest = len(names) - NAMES_SHOWN
     return ", ".join(names[:NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "") if names else "nothing"
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of what decides the numbers."""
-    names = ("hero-motion", "torch", "numpy", "scipy", "av", "opencv-python-headless", "safetensors")
-    return {name: _version(name) for name in names}
-
-
-@cache
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "absent"

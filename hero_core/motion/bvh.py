@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
+from hero_core.choices import UpAxis
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
 from hero_core.motion.arrays import MEBIBYTE, check_size
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import Z_UP_TO_Y_UP, UpAxis, forward_kinematics
+from hero_core.motion.skeleton import Z_UP_TO_Y_UP, forward_kinematics
 
 _LARGEST = 1e9  # no coordinate or angle is this large in any unit
 _AXES = {"x": 0, "y": 1, "z": 2}

@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hero_core.choices import Unit
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
 from hero_core.motion.fit import CHILDREN, Fit, fit, fit_stretching
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_NAMES, METRES, Unit
+from hero_core.motion.skeleton import JOINT_NAMES, METRES
 from hero_core.storage import write_text
 
 _END_SITE_M = 0.05

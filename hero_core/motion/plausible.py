@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
+from hero_core.choices import Unit, UpAxis
 from hero_core.errors import InputError
 from hero_core.motion.canonical import check_bones, facing
 from hero_core.motion.format import FPS
 from hero_core.motion.humanml3d import CONTACTS, FEET, ROTATIONS_6D, STANDING_M2, VELOCITIES
 from hero_core.motion.rotations import Array, norm, unit
-from hero_core.motion.skeleton import METRES, TARGET_OFFSETS, Unit, UpAxis, bone_lengths
+from hero_core.motion.skeleton import METRES, TARGET_OFFSETS, bone_lengths
 
 # fmt: off
 # The limits. Worst of the real motions: 65 clips of joints (climbing, glitches and kicks among them), 10 BVH files at

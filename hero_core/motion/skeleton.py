@@ -4,15 +4,12 @@ Space: metres, Y up; at rest the body faces +Z and its left side is at +X.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hero_core.choices import Unit
 from hero_core.motion.rotations import Array, from_axis_angle, multiply, norm, rotate
-
-UpAxis = Literal["y", "z"]
-Unit = Literal["m", "cm", "mm", "inch"]
 
 METRES: dict[Unit, float] = {"m": 1.0, "cm": 0.01, "mm": 0.001, "inch": 0.0254}
 Z_UP_TO_Y_UP = from_axis_angle([-np.pi / 2, 0.0, 0.0])

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
+from hero_core.choices import UpAxis
 from hero_core.errors import InputError
 from hero_core.motion import rotations as rot
 from hero_core.motion.arrays import MEBIBYTE, read_npz
 from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import PARENTS, Z_UP_TO_Y_UP, UpAxis, forward_kinematics
+from hero_core.motion.skeleton import PARENTS, Z_UP_TO_Y_UP, forward_kinematics
 
 _MODEL_BYTES = 1024 * MEBIBYTE  # an array of a body model; SMPL-X's shapedirs have 400 columns
 

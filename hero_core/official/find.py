@@ -3,30 +3,18 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
+from hero_core.choices import PUBLISHED, PublishedWhich
 from hero_core.errors import InputError, WeightsError
 from hero_core.models.weights import load_weights_file
 from hero_core.official.identify import KINDS, Kind, Published, identify
 from hero_core.official.options import OPTIONS_FILE, read_options, require_option
 
-Which: TypeAlias = Literal["best", "latest"]
-
-TITLES: Mapping[str, str] = {
-    "hero": "HERO",
-    "momask": "MoMask",
-    "bamm": "BAMM",
-    "t2mgpt": "T2M-GPT",
-    "mdm": "MDM",
-    "mld": "MLD",
-}
-"""Of the generators of which weights can be imported, what people call them."""
-
 TRANSFORMERS: tuple[Kind, ...] = ("masked", "autoregressive", "residual")
 PICKLED_SUFFIXES = (".tar", ".pth", ".pt", ".ckpt")
 WEIGHTS_SUFFIXES = (*PICKLED_SUFFIXES, ".safetensors")
 MODEL_FOLDER = "model"
-PREFERRED_STEMS: Mapping[Which, tuple[str, ...]] = {
+PREFERRED_STEMS: Mapping[PublishedWhich, tuple[str, ...]] = {
     "best": ("net_best_fid", "finest", "latest", "net_last"),
     "latest": ("latest", "net_last", "net_best_fid", "finest"),
 }
@@ -94,7 +82,7 @@ def in_official_layout(path: Path) -> bool:
 
 
 def find_candidates(
-    src: Path, which: Which, generator: str = "hero"
+    src: Path, which: PublishedWhich, generator: str = "hero"
 ) -> tuple[list[Candidate], list[Skipped]]:
     """One candidate for every model under ``src``, whosever it is, and the files that are none.
 
@@ -149,7 +137,7 @@ def of_generator(candidates: Sequence[Candidate], generator: str) -> tuple[list[
 
 def _not_of(other: Candidate, generator: str) -> str:
     takers = " or ".join(f"--generator {taker}" for taker in other.model.generators)
-    return f"{other.model.words}, not of {TITLES[generator]}; it is imported with {takers}"
+    return f"{other.model.words}, not of {PUBLISHED[generator]}; it is imported with {takers}"
 
 
 def choose(
@@ -217,11 +205,11 @@ def _identify(path: Path, generator: str) -> Candidate | Skipped:
     model = identify(content, path, folder / OPTIONS_FILE, generator)
     if model is None:
         shown = ", ".join(sorted(map(str, content))[:4])
-        return Skipped(path, f"none of {TITLES[generator]}'s models; it holds {shown or 'nothing'}")
+        return Skipped(path, f"none of {PUBLISHED[generator]}'s models; it holds {shown or 'nothing'}")
     return Candidate(model, path, epoch) if model.generators else Skipped(path, model.words)
 
 
-def _preferred(files: Sequence[Candidate], which: Which) -> Candidate:
+def _preferred(files: Sequence[Candidate], which: PublishedWhich) -> Candidate:
     by_stem = {candidate.path.stem: candidate for candidate in files}
     for stem in PREFERRED_STEMS[which]:
         if stem in by_stem:

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from hero_core.choices import PUBLISHED
 from hero_core.errors import InputError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.checkpoint import load_network
 from hero_core.models.generators.t2mgpt import VqTokenizer
 from hero_core.models.weights import load_weights_file
 from hero_core.motion.statistics import STATISTICS_FILES, MotionStatistics
-from hero_core.official.find import TITLES, Candidate, Skipped
+from hero_core.official.find import Candidate, Skipped
 from hero_core.official.identify import DENOISER_REFUSED, Kind
 from hero_core.official.imported import TRAINED_ON_TEXTS, Imported, require_sizes
 from hero_core.official.mdm import ARGUMENTS_FILE, convert_mdm_denoiser
@@ -65,7 +66,7 @@ def find_statistics(generator: str, weights: Path, meta: Path | None) -> tuple[M
                 return MotionStatistics.read(folder / mean, folder / std), f"statistics of {folder}"
     raise InputError(
         f"{weights}: no mean.npy and std.npy (or Mean.npy and Std.npy) in {' or '.join(map(str, folders))}. "
-        f"{TITLES[generator]} normalises motions by {_WANTED[generator]}: name their folder with --meta FOLDER"
+        f"{PUBLISHED[generator]} normalises motions by {_WANTED[generator]}: name their folder with --meta FOLDER"
     )
 
 

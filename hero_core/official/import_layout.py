@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from hero_core.choices import PublishedWhich
 from hero_core.errors import InputError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.checkpoint import load_network
@@ -15,7 +16,6 @@ from hero_core.official.convert import convert_evaluator, convert_masked, conver
 from hero_core.official.find import (
     TRANSFORMERS,
     Candidate,
-    Which,
     find_candidates,
     is_tokenizer_of,
     tokenizer_folder,
@@ -43,7 +43,7 @@ _NOT_BAMMS = "there is no class for END: perhaps MoMask's, which --generator mom
 
 
 def convert_layout(
-    generator: str, chosen: Mapping[Kind, Candidate], which: Which, any_tokenizer: bool, run: Path
+    generator: str, chosen: Mapping[Kind, Candidate], which: PublishedWhich, any_tokenizer: bool, run: Path
 ) -> list[Imported]:
     """All chosen models, converted.
 
@@ -97,7 +97,7 @@ def _require_own_tokenizer(transformer: Candidate, rvq: Candidate) -> None:
         )
 
 
-def _find_tokenizer(transformer: Candidate, which: Which) -> RvqTokenizer | None:
+def _find_tokenizer(transformer: Candidate, which: PublishedWhich) -> RvqTokenizer | None:
     """The tokenizer of a transformer that is imported without it."""
     folder = tokenizer_folder(transformer)
     if not folder.is_dir():

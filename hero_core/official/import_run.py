@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from hero_core.choices import PUBLISHED, PublishedWhich
 from hero_core.errors import ConfigError, InputError
-from hero_core.official.find import TITLES, Skipped, Which, choose, find_candidates, of_generator
+from hero_core.official.find import Skipped, choose, find_candidates, of_generator
 from hero_core.official.import_alone import convert_alone
 from hero_core.official.import_layout import CONVERTERS, convert_layout
 from hero_core.official.imported import ImportReport, destination_of, write_run
@@ -15,7 +16,7 @@ def import_official(
     src: Path,
     dst: Path,
     names: Mapping[str, str] | None = None,
-    which: Which = "best",
+    which: PublishedWhich = "best",
     generator: str = "hero",
     meta: Path | None = None,
 ) -> ImportReport:
@@ -39,10 +40,10 @@ def import_official(
             not exactly those of the model, or models do not belong together.
         ConfigError: stored options have impossible values, or nothing of this generator can be imported.
     """
-    if generator not in TITLES:
-        raise ConfigError(f"no weights of {generator!r} can be imported; those of {', '.join(TITLES)} can")
+    if generator not in PUBLISHED:
+        raise ConfigError(f"no weights of {generator!r} can be imported; those of {', '.join(PUBLISHED)} can")
     if meta is not None and generator in CONVERTERS:
-        raise ConfigError(f"--meta: {TITLES[generator]} keeps its statistics in meta/, beside model/")
+        raise ConfigError(f"--meta: {PUBLISHED[generator]} keeps its statistics in meta/, beside model/")
     names = names or {}
     found, skipped = find_candidates(src, which, generator)
     candidates, of_others = of_generator(found, generator)
@@ -51,7 +52,7 @@ def import_official(
     if not chosen:
         reasons = "; ".join(f"{file.path.name}: {file.reason}" for file in skipped)
         raise InputError(
-            f"{src}: none of {TITLES[generator]}'s models found{f' ({reasons})' if reasons else ''}"
+            f"{src}: none of {PUBLISHED[generator]}'s models found{f' ({reasons})' if reasons else ''}"
         )
     for kind in chosen:
         if (destination := destination_of(kind, dst)).exists():

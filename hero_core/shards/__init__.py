@@ -4,16 +4,14 @@ A shard becomes visible only by rename, complete and flushed; the manifest row t
 """
 
 from hero_core.shards.checked import CheckedShardReader
-from hero_core.shards.formats import SHARD_FORMATS, ShardFormat, open_reader, open_writer
+from hero_core.shards.formats import open_reader, open_writer
 from hero_core.shards.record import ArrayRecord, ShardReader, ShardWriter
 from hero_core.shards.remote import RemoteShardReader
 
 __all__ = [
-    "SHARD_FORMATS",
     "ArrayRecord",
     "CheckedShardReader",
     "RemoteShardReader",
-    "ShardFormat",
     "ShardReader",
     "ShardWriter",
     "open_reader",

@@ -1,15 +1,11 @@
 """Which backend a shard file has, told by its name."""
 
 from pathlib import Path
-from typing import Literal, get_args
 
 from hero_core.errors import ShardError
 from hero_core.shards.hdf5 import Hdf5ShardReader, Hdf5ShardWriter
 from hero_core.shards.record import ShardReader, ShardWriter
 from hero_core.shards.tar import TarShardReader, TarShardWriter
-
-ShardFormat = Literal["tar", "h5"]
-SHARD_FORMATS: tuple[ShardFormat, ...] = get_args(ShardFormat)
 
 
 def open_writer(path: Path) -> ShardWriter:

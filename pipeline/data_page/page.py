@@ -11,6 +11,7 @@ from hero_core.training_set import DATASET_FILE, TrainingSet
 from hero_core.view.document import Document, ShownMotion, ShownSample, ShownTable, sample_json
 from hero_core.view.html import page_html, script_json
 from hero_core.view.played import played_video
+from pipeline.choices import PAGE_BYTES
 from pipeline.data_page.cached import contents_of_cache
 from pipeline.data_page.choose import choose
 from pipeline.data_page.contents import Contents
@@ -19,7 +20,6 @@ from pipeline.data_page.outliers import OUTLIER, Unusual, most_unusual
 from pipeline.data_page.tables import against_video_table, categories_table, lengths_table, measures_table
 from pipeline.data_page.training_set import contents_of_training_set
 
-MOST_BYTES = 15_000_000
 _NOTES_BYTES = 2_000  # for what is said of the choice, when it is known
 
 
@@ -37,7 +37,7 @@ def contents_of(folder: Path, report: Progress = silent) -> Contents:
 
 
 def data_document(
-    contents: Contents, count: int, seed: int = 0, videos: Path | None = None, most_bytes: int = MOST_BYTES
+    contents: Contents, count: int, seed: int = 0, videos: Path | None = None, most_bytes: int = PAGE_BYTES
 ) -> Document:
     """The page of a training set or a cache.
 

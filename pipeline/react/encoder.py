@@ -17,8 +17,9 @@ from hero_core.device import choose_device
 from hero_core.errors import FingerprintError, WeightsError
 from hero_core.fingerprint import FeatureIdentity, FeatureProvenance, differences
 from hero_core.records import FeatureRecord
+from pipeline.choices import EncoderName
 from pipeline.decode.video import DecodedClip, decode_clip, decode_rule
-from pipeline.encoders import Encoder, EncoderName, load_encoder
+from pipeline.encoders import Encoder, load_encoder
 from pipeline.fingerprint import feature_identity, feature_provenance
 
 _IMPORTED = (

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hero_core.choices import EXPORT_SUFFIXES, ExportFormat
 from hero_core.errors import InputError
-from hero_core.exports import SUFFIXES, Exported, Format, export
+from hero_core.exports import Exported, export
 from hero_core.motion.format import FPS
 from hero_core.storage import atomic_path, writing
 from hero_core.view.compose import side_by_side
@@ -17,7 +18,7 @@ from pipeline.decode.video import read_frames, write_mp4
 from pipeline.react.page import reaction_document
 from pipeline.react.reaction import Reaction, video_sha256_in
 
-_SUFFIXES = (".npz", ".mp4", ".html", *SUFFIXES.values())
+_SUFFIXES = (".npz", ".mp4", ".html", *EXPORT_SUFFIXES.values())
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class ReactionFiles:
 def write_reactions(
     reactions: Sequence[Reaction],
     out: str | Path,
-    formats: Sequence[Format] = (),
+    formats: Sequence[ExportFormat] = (),
     film: bool = True,
     overwrite: bool = False,
 ) -> ReactionFiles:
@@ -70,7 +71,8 @@ def write_reactions(
         npz = folder / f"{reaction.name}.npz"
         _write_npz(npz, reaction)
         made = [
-            export(reaction.joints, folder / f"{reaction.name}{SUFFIXES[name]}") for name in ("bvh", *formats)
+            export(reaction.joints, folder / f"{reaction.name}{EXPORT_SUFFIXES[name]}")
+            for name in ("bvh", *formats)
         ]
         taken[reaction.name] = [made[0].path, npz]
         exports += made

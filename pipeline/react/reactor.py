@@ -10,13 +10,13 @@ from torch import Tensor
 
 from hero_core.errors import ConfigError, InputError, WeightsError
 from hero_core.models.base import Reactions, VideoFeatures
-from hero_core.models.checkpoint import library_versions
 from hero_core.models.explanation import explain
 from hero_core.motion.feet import clean_vectors
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN, whole_tokens
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.runs import load_run
 from hero_core.storage import sha256_of_file
+from hero_core.versions import library_versions
 from pipeline.decode.video import DecodedClip
 from pipeline.react.editing import Edit
 from pipeline.react.encoder import load_run_encoder

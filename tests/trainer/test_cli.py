@@ -67,7 +67,10 @@ def test_errors_are_one_line(hero_train, data_folder, tmp_path, monkeypatch, arg
 
 
 def test_an_unknown_part_and_one_that_cannot_be_fine_tuned(hero_train, data_folder, tmp_path):
-    assert hero_train("rqv", data_folder, "--out", tmp_path / "run")[0] == 2
+    code, _, error = hero_train("rqv", data_folder, "--out", tmp_path / "run")
+    assert (code, "No such command 'rqv'. Did you mean 'rvq'?" in error) == (2, True)
+    code, _, error = hero_train("denoiser", data_folder, "--out", tmp_path / "run")
+    assert (code, "hero has no part denoiser; it has evaluator, joint_evaluator, rvq, " in error) == (2, True)
     code, _, error = hero_train("evaluator", data_folder, "--out", tmp_path / "run", "--finetune", tmp_path)
     assert (code, "--finetune starts a part of a generator" in error) == (2, True)
     words = ("--generator", "mdm", "--out", tmp_path / "run", "--finetune", tmp_path)

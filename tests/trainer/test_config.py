@@ -3,7 +3,8 @@ import pytest
 from hero_core.config import parse_config
 from hero_core.errors import ConfigError
 from hero_core.fingerprint import differences
-from trainer.config import TrainingConfig, load_train_config, presets, trainable
+from trainer.config import TrainingConfig, load_train_config, trainable
+from trainer.preset_files import presets
 
 
 def load(preset="demo", *overrides, **arguments):
@@ -112,11 +113,6 @@ def test_unknown_generators_and_presets_list_those_there_are():
         load_train_config("herro")
     with pytest.raises(ConfigError, match="hero has no preset 'dmeo'; its presets: demo, official, paper"):
         load("dmeo")
-
-
-def test_presets_of_a_generator_are_its_folder():
-    assert presets("hero") == ["demo", "official", "paper"]
-    assert presets("unheard of") == []
 
 
 def test_presets_spell_nothing_wrong(tmp_path):

@@ -6,7 +6,8 @@ from typing import Any
 
 from hero_core.errors import ConfigError
 from hero_core.models.base import generator_names
-from trainer.config import TrainConfig, load_train_config, presets
+from trainer.config import TrainConfig, load_train_config
+from trainer.preset_files import presets
 
 EVALUATION = "evaluation."
 """Begins the settings of how reactions are measured, where those of training are set too."""

@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from hero_core.choices import EVALUATOR, JOINT_EVALUATOR
 from hero_core.config import parse_config
 from hero_core.fingerprint import FeatureIdentity, differences
 from hero_core.models.checkpoint import Origin
 from hero_core.models.evaluator import MotionEvaluator
-from hero_core.runs import EVALUATOR, JOINT_EVALUATOR, checkpoint_path, load_evaluator
+from hero_core.runs import checkpoint_path, load_evaluator
 from hero_core.training_set import TrainingSet
 
 

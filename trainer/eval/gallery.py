@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 import torch
 
+from hero_core.choices import EVALUATOR
 from hero_core.exports import export
 from hero_core.minivimo.judge import Verdict
 from hero_core.models.base import Generator, VideoFeatures
@@ -18,15 +19,16 @@ from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.progress import Progress, silent
 from hero_core.records import FeatureRecord
-from hero_core.runs import EVALUATOR, LoadedRun, checkpoint_path, load_evaluator
+from hero_core.runs import LoadedRun, checkpoint_path, load_evaluator
 from hero_core.storage import read_json
 from hero_core.training_set import Sample, Samples, TrainingSet
 from hero_core.view.document import Document, File, ShownMotion, ShownSample, ShownTable
 from hero_core.view.played import played_video
+from trainer.eval.choices import HeldOutSplit
 from trainer.eval.gallery_tables import result_tables, shown_table
 from trainer.eval.one_by_one import METRICS, embedded_apart, numbers_of
 from trainer.eval.plausibility import judge_motion
-from trainer.eval.report import SCHEMA, HeldOutSplit, held_out, require_same_features
+from trainer.eval.report import SCHEMA, held_out, require_same_features
 from trainer.reactions import Motion, react, torch_rng
 
 BATCH = 32

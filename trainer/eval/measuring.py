@@ -14,10 +14,11 @@ from hero_core.storage import read_json, sha256_of_file
 from hero_core.training_set import TrainingSet
 from trainer.eval.baselines import KnownPairs
 from trainer.eval.by_clip import beside
+from trainer.eval.choices import HeldOutSplit
 from trainer.eval.evaluators import load_evaluators
 from trainer.eval.measure import CONTROL, measure, shuffled_control, write_result
 from trainer.eval.protocol import EvaluationConfig
-from trainer.eval.report import SCHEMA, HeldOutSplit, Subject
+from trainer.eval.report import SCHEMA, Subject
 from trainer.eval.trivial import TrivialName, trivial_run
 
 OF = "of"

@@ -20,9 +20,9 @@ from hero_core.models.evaluator import MotionEvaluator
 from hero_core.records import FeatureRecord
 from hero_core.training_set import Sample
 from trainer.data.draws import Crops, Draw, Pieces, whole_motions
+from trainer.eval.choices import ProtocolName
 from trainer.reactions import Motion, cut, embed, react, reconstruct, torch_rng
 
-ProtocolName = Literal["paper", "official", "quick"]
 Embeddings = NDArray[np.float32]  # (n, d)
 Rows = NDArray[np.int64]  # (k,) indices of pairs
 

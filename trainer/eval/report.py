@@ -4,18 +4,21 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
+from hero_core.choices import EVALUATOR, JOINT_EVALUATOR, Which
 from hero_core.config import parse_config
 from hero_core.device import device_name
 from hero_core.errors import FingerprintError, InputError
 from hero_core.fingerprint import FeatureIdentity, differences
-from hero_core.models.checkpoint import Origin, library_versions
-from hero_core.runs import EVALUATOR, JOINT_EVALUATOR, LoadedRun, Which
+from hero_core.models.checkpoint import Origin
+from hero_core.runs import LoadedRun
 from hero_core.training_set import Samples, TrainingSet
+from hero_core.versions import library_versions
 from trainer.eval.baselines import KnownPairs
+from trainer.eval.choices import HeldOutSplit
 from trainer.eval.evaluate import ALL, Result
 from trainer.eval.plausibility import ROWS, Answers, Plausibility, is_subcategory
 from trainer.eval.protocol import OFFICIAL_SAMPLING, EvaluationConfig
@@ -27,8 +30,6 @@ SCHEMA = "evaluation/5"
 SMALL_SET = 100
 PAPER_REPEATS = 20
 _NOTED = ("seed", "step", "epoch", "best", "imported_from", "source_sha256")
-
-HeldOutSplit = Literal["test", "val"]
 
 
 def require_same_features(run: LoadedRun, data: TrainingSet) -> None:

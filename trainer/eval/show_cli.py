@@ -3,7 +3,7 @@
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from hero_core.cli import console
+from hero_core.cli import console, say
 from trainer.eval.formats import MARK, header, lines, markdown, panels_of
 from trainer.eval.study_table import StudyTable
 from trainer.eval.tables import Table
@@ -34,8 +34,3 @@ def show_study(table: StudyTable) -> None:
         show_table(Table(panel.title or table.title, ["", *header(panel)], rows))
     for note in table.notes:
         console.print(f"note: {note}", style="dim", highlight=False, markup=False)
-
-
-def say(line: str) -> None:
-    """Print a line as it is."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)

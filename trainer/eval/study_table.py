@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from hero_core.models.base import generator_class
+from trainer.eval.choices import HeldOutSplit
 from trainer.eval.intervals import paper_coverage
 from trainer.eval.measure import CONTROL
 from trainer.eval.paired import best_apart, resampled
 from trainer.eval.plausibility import ROWS
-from trainer.eval.report import HeldOutSplit
 from trainer.eval.rows import Row, control_row, judged_row, model_row, tokenizer_rows, truth_rows
 from trainer.eval.study import Study
 from trainer.eval.study_jobs import trivial_names

@@ -1,160 +1,54 @@
-"""The commands that train what is missing of a table of the paper, measure it, and print it."""
+"""Training what is missing of a table of the paper, measuring it, and printing it, with progress."""
 
 import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
 import typer
 
-from hero_core.cli import error_console, progress
-from hero_core.device import DeviceName, choose_device
+from hero_core.choices import DeviceName
+from hero_core.cli import EXIT_STOPPED, error_console, progress, say
+from hero_core.device import choose_device
 from hero_core.errors import HeroError
 from hero_core.lock import LOCK_FILE, only_writer
 from hero_core.progress import Progress, duration
 from hero_core.training_set import TrainingSet
-from trainer.config import DEFAULT_GENERATOR, load_train_config
+from trainer.choices import DEFAULT_GENERATOR
+from trainer.config import load_train_config
+from trainer.eval.choices import MOST_PROCESSES, HeldOutSplit, MotionsPerVideo, ProtocolName
 from trainer.eval.entries import (
     Entry,
-    ablation_entries,
     evaluation_settings,
     generator_entries,
     generators_with,
     training_settings,
 )
 from trainer.eval.formats import write_table
-from trainer.eval.protocol import ProtocolName
-from trainer.eval.show_cli import say, show_study, show_table
+from trainer.eval.show_cli import show_study, show_table
 from trainer.eval.stopwatch import seconds_of_jobs
 from trainer.eval.study import Study
 from trainer.eval.study_jobs import check_study, jobs_of
 from trainer.eval.study_table import study_table
 from trainer.eval.tables import Table
-from trainer.eval.unseen import require_unseen
 from trainer.jobs import do_jobs
 from trainer.loop import StoppedError
 
-EXIT_STOPPED = 130
-MOST_PROCESSES = 4
 
-MotionsPerVideo = Literal["1", "all"]
-
-DataArgument = Annotated[Path, typer.Argument(help="Training set that hero-pipeline build-pairs made.")]
-OutOption = Annotated[
-    Path,
-    typer.Option(
-        "--out", help="Folder of the runs, results and tables; what is there already is not done again."
-    ),
-]
-GeneratorsOption = Annotated[
-    str | None,
-    typer.Option(help="Which, separated by commas, e.g. hero,momask; otherwise all that have the preset."),
-]
-SeedsOption = Annotated[int, typer.Option(min=1, help="Trainings of each, with the seeds 0, 1, ...")]
-PresetOption = Annotated[str, typer.Option(help="Settings to train with: paper, or demo for small models.")]
-ProtocolOption = Annotated[
-    ProtocolName | None,
-    typer.Option(help="How to measure; otherwise quick for the demo preset, paper for others."),
-]
-SetOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        help="One setting of training, for all (feat_bias=5) or for one generator (hero:masked.training.steps=500), or "
-        "of measuring (evaluation.repeats=5); repeatable.",
-    ),
-]
-MotionsOption = Annotated[
-    MotionsPerVideo,
-    typer.Option(
-        "--motions-per-video",
-        help="Learn from all motions that fit a video, or from its first one alone.",
-    ),
-]
-ProcessesOption = Annotated[
-    int | None,
-    typer.Option(
-        min=1,
-        help=f"Trainings and measurements at a time; otherwise one on a GPU, and one on each core, at most "
-        f"{MOST_PROCESSES}, on the CPU.",
-    ),
-]
-DeviceOption = Annotated[DeviceName, typer.Option(help="Where to compute.")]
-
-
-def table1_command(
-    data: DataArgument,
-    out: OutOption,
-    generators: GeneratorsOption = None,
-    seeds: SeedsOption = 3,
-    preset: PresetOption = "paper",
-    protocol: ProtocolOption = None,
-    settings: SetOption = None,
-    motions_per_video: MotionsOption = "all",
-    processes: ProcessesOption = None,
-    device: DeviceOption = "auto",
-) -> None:
-    """Table 1: train and measure all generators. E.g. hero-eval table1 demo/data --out tables --preset demo"""
-    lines = _all_settings(settings, motions_per_video)
-    entries = _generator_entries(generators, preset, lines)
-    study = _study(data, out, entries, seeds, preset, protocol, lines, device)
-    _do(study, "table1", processes)
-
-
-def table2_command(
-    data: DataArgument,
-    out: OutOption,
-    generator: Annotated[str, typer.Option(help="Whose ablations.")] = DEFAULT_GENERATOR,
-    seeds: SeedsOption = 3,
-    preset: PresetOption = "paper",
-    protocol: ProtocolOption = None,
-    settings: SetOption = None,
-    motions_per_video: MotionsOption = "all",
-    processes: ProcessesOption = None,
-    device: DeviceOption = "auto",
-) -> None:
-    """Table 2: without IIE, DIE, or both. E.g. hero-eval table2 demo/data --out tables --preset demo"""
-    lines = _all_settings(settings, motions_per_video)
-    entries = ablation_entries(generator, preset, training_settings(lines))
-    study = _study(data, out, entries, seeds, preset, protocol, lines, device)
-    _do(study, "table2", processes)
-
-
-def unseen_command(
-    data: DataArgument,
-    out: OutOption,
-    generators: GeneratorsOption = DEFAULT_GENERATOR,
-    seeds: SeedsOption = 3,
-    preset: PresetOption = "paper",
-    protocol: ProtocolOption = None,
-    settings: SetOption = None,
-    motions_per_video: MotionsOption = "all",
-    processes: ProcessesOption = None,
-    device: DeviceOption = "auto",
-) -> None:
-    """Subcategories that training never saw. E.g. hero-eval unseen demo/unseen --out unseen --preset demo"""
-    for line in require_unseen(TrainingSet(data)):
-        say(line)
-    lines = _all_settings(settings, motions_per_video)
-    entries = _generator_entries(generators, preset, lines)
-    study = _study(data, out, entries, seeds, preset, protocol, lines, device, splits=("test", "val"))
-    _do(study, "unseen", processes)
-
-
-def _all_settings(settings: Sequence[str] | None, motions_per_video: MotionsPerVideo) -> list[str]:
+def all_settings(settings: Sequence[str] | None, motions_per_video: MotionsPerVideo) -> list[str]:
     """The settings, with what an option of its own says of training."""
     return [*(settings or []), *([] if motions_per_video == "all" else ["motions_per_video=first"])]
 
 
-def _generator_entries(generators: str | None, preset: str, lines: Sequence[str]) -> list[Entry]:
+def entries_of(generators: str | None, preset: str, lines: Sequence[str]) -> list[Entry]:
+    """Lines of the table for generators whose names are separated by commas, or for all that have the preset."""
     names = (
         generators_with(preset) if generators is None else [name.strip() for name in generators.split(",")]
     )
     return generator_entries(names, preset, training_settings(lines))
 
 
-def _study(
+def study_of(
     data: Path,
     out: Path,
     entries: Sequence[Entry],
@@ -163,8 +57,9 @@ def _study(
     protocol: ProtocolName | None,
     lines: Sequence[str],
     device: DeviceName,
-    splits: Sequence[Literal["test", "val"]] = ("test",),
+    splits: Sequence[HeldOutSplit] = ("test",),
 ) -> Study:
+    """What is to be trained and measured, from what the command line says."""
     of_all = [line for line in training_settings(lines) if line.startswith("evaluator.")]
     evaluator = load_train_config(DEFAULT_GENERATOR, preset, None, of_all)
     chosen: ProtocolName = protocol or ("quick" if preset == "demo" else "paper")
@@ -173,7 +68,7 @@ def _study(
     return Study(TrainingSet(data), out, entries, seeds, evaluator, chosen, measuring, computing, splits)
 
 
-def _do(study: Study, name: str, processes: int | None) -> None:
+def do_study(study: Study, name: str, processes: int | None) -> None:
     """Do what is left of a study, then print and write its tables."""
     began = time.monotonic()
     with only_writer(study.out, study.out / LOCK_FILE) as remark:

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hero_core.choices import EXPORT_SUFFIXES
 from hero_core.errors import InputError
-from hero_core.exports import SUFFIXES, export
+from hero_core.exports import export
 from hero_core.exports.by_suffix import ROUNDING_M
 from hero_core.motion.bvh import read_bvh
 from hero_core.motion.bvh_joints import to_22_joints
@@ -56,9 +57,11 @@ def test_where_bones_may_not_stretch_the_error_is_told(
 
 
 def test_every_format_is_written_and_nothing_else(tmp_path: Path, make_motion: MakeMotion) -> None:
-    for suffix in SUFFIXES.values():
+    for suffix in EXPORT_SUFFIXES.values():
         export(make_motion(), tmp_path / f"motion{suffix}")
-    assert {path.name for path in tmp_path.iterdir()} == {f"motion{suffix}" for suffix in SUFFIXES.values()}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        f"motion{suffix}" for suffix in EXPORT_SUFFIXES.values()
+    }
     assert load_smpl_motion(tmp_path / "motion.smpl.npz").fps == 20.0
 
 
@@ -76,7 +79,7 @@ def test_bvh_bones_stretch_only_where_they_must_and_may(tmp_path: Path, make_mot
 
 
 def test_the_same_motion_gives_the_same_bytes(tmp_path: Path, make_motion: MakeMotion) -> None:
-    for suffix in SUFFIXES.values():
+    for suffix in EXPORT_SUFFIXES.values():
         written = []
         for _ in range(2):
             export(stretched(make_motion()), tmp_path / f"motion{suffix}")
@@ -93,7 +96,7 @@ def test_unknown_suffixes_are_refused_with_those_there_are(
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES.values())
+@pytest.mark.parametrize("suffix", EXPORT_SUFFIXES.values())
 def test_impossible_input_is_refused_and_leaves_nothing(
     tmp_path: Path, make_motion: MakeMotion, suffix: str
 ) -> None:

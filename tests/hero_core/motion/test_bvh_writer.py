@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hero_core.choices import Unit
 from hero_core.errors import InputError
 from hero_core.motion.bvh import read_bvh
 from hero_core.motion.bvh_joints import to_22_joints
@@ -11,7 +12,7 @@ from hero_core.motion.bvh_writer import write_bvh
 from hero_core.motion.canonical import canonicalise
 from hero_core.motion.format import JOINT_COUNT
 from hero_core.motion.rotations import Array
-from hero_core.motion.skeleton import JOINT_NAMES, METRES, Unit, bone_lengths
+from hero_core.motion.skeleton import JOINT_NAMES, METRES, bone_lengths
 from tests.hero_core.hard_motions import rigid_motions, stretched
 
 MakeMotion = Callable[..., Array]

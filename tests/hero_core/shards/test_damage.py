@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hero_core.choices import SHARD_FORMATS
 from hero_core.errors import ShardError
-from hero_core.shards import SHARD_FORMATS, ArrayRecord, CheckedShardReader, open_reader, open_writer
+from hero_core.shards import ArrayRecord, CheckedShardReader, open_reader, open_writer
 from hero_core.storage import sha256_of_file
 from tests.damage import damages
 

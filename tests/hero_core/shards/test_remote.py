@@ -9,8 +9,9 @@ import fsspec
 import numpy as np
 import pytest
 
+from hero_core.choices import SHARD_FORMATS
 from hero_core.errors import ShardError
-from hero_core.shards import SHARD_FORMATS, ArrayRecord, RemoteShardReader, open_reader, open_writer, remote
+from hero_core.shards import ArrayRecord, RemoteShardReader, open_reader, open_writer, remote
 from hero_core.storage import sha256_of_file
 from tests.server import Handler, served
 

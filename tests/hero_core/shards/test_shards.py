@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 import webdataset
 
+from hero_core.choices import SHARD_FORMATS
 from hero_core.errors import ShardError
-from hero_core.shards import SHARD_FORMATS, ArrayRecord, open_reader, open_writer
+from hero_core.shards import ArrayRecord, open_reader, open_writer
 from hero_core.shards import tar as tar_shards
 
 both = pytest.mark.parametrize("suffix", SHARD_FORMATS)

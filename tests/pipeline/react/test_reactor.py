@@ -25,13 +25,14 @@ from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.runs import ENCODED_BY_KEY, checkpoint_path, describe_run
 from hero_core.storage import sha256_of_file
+from pipeline import react_cli
 from pipeline.config import ExtractConfig
 from pipeline.decode.video import decode_clip, read_frames, write_mp4
 from pipeline.encoders import Encoder, random_tc_clip
 from pipeline.extract import extract
 from pipeline.fingerprint import feature_identity, feature_provenance
 from pipeline.minivimo import make_motion, sample_clip
-from pipeline.react import Edit, ReactionFiles, Reactor, cli, encoder, write_reactions
+from pipeline.react import Edit, ReactionFiles, Reactor, encoder, write_reactions
 from pipeline.sources import open_source
 from tests.pipeline.conftest import TINY, make_video
 
@@ -388,7 +389,7 @@ def hero_react(monkeypatch, capsys):
     def command(*arguments):
         monkeypatch.setattr("sys.argv", ["hero-react", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            cli.main()
+            react_cli.main()
         captured = capsys.readouterr()
         return ended.value.code or 0, captured.out, captured.err
 

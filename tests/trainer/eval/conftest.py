@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from hero_core.choices import JOINT_EVALUATOR
 from hero_core.config import Config
 from hero_core.fingerprint import EncoderIdentity, FeatureIdentity, sha256_of_tensors
 from hero_core.models.base import Reactions, TrainingFacts, VideoFeatures
@@ -23,7 +24,6 @@ from hero_core.records import FeatureRecord, MotionRecord, Pair, Split
 from hero_core.runs import (
     ENCODED_BY_KEY,
     EVALUATORS,
-    JOINT_EVALUATOR,
     checkpoint_path,
     describe_run,
     load_evaluator,

@@ -2,10 +2,11 @@ import shutil
 
 import pytest
 
+from hero_core.choices import EVALUATOR, JOINT_EVALUATOR
 from hero_core.errors import WeightsError
 from hero_core.models.checkpoint import load_network, save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
-from hero_core.runs import EVALUATOR, JOINT_EVALUATOR, checkpoint_path
+from hero_core.runs import checkpoint_path
 from trainer.eval.evaluators import load_evaluators
 
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from hero_core.choices import JOINT_EVALUATOR
 from hero_core.models.base import VideoFeatures
 from hero_core.motion.physics import Physics
-from hero_core.runs import JOINT_EVALUATOR, load_evaluator
+from hero_core.runs import load_evaluator
 from trainer.eval.pair_measures import PairMeasures, mean_over_repeats, physical
 from trainer.eval.protocol import Embedded
 from trainer.reactions import embed

@@ -5,9 +5,8 @@ from typing import Annotated
 
 import typer
 
-from hero_core.cli import console, progress
-from hero_core.view.html import write_page
-from pipeline.data_page.page import MOST_BYTES, contents_of, data_document
+from hero_core.cli import console, progress, say
+from pipeline.choices import PAGE_BYTES
 
 
 def report_command(
@@ -17,13 +16,16 @@ def report_command(
         Path | None, typer.Option(help="Folder that the data's videos lie in, to show them too.")
     ] = None,
     count: Annotated[
-        int, typer.Option(min=1, help=f"Motions at most; what fits into {MOST_BYTES / 1e6:.0f} MB.")
+        int, typer.Option(min=1, help=f"Motions at most; what fits into {PAGE_BYTES / 1e6:.0f} MB.")
     ] = 200,
     seed: Annotated[
         int, typer.Option(min=0, help="Of those that are drawn to stand beside the outliers.")
     ] = 0,
 ) -> None:
     """A page about the data, before training: counts, lengths, outliers first. E.g. hero-pipeline report demo/data"""
+    from hero_core.view.html import write_page
+    from pipeline.data_page.page import contents_of, data_document
+
     with progress("report") as report:
         contents = contents_of(data, report)
     document = data_document(contents, count, seed, videos)
@@ -32,4 +34,4 @@ def report_command(
         f"{len(document.samples)} of {len(contents.entries)} {contents.noun} shown, outliers first",
         highlight=False,
     )
-    console.print(f"open in a browser: {out}", highlight=False, markup=False, soft_wrap=True)
+    say(f"open in a browser: {out}")

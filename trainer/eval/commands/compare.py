@@ -1,13 +1,11 @@
-"""The commands that look at results that are there already."""
+"""``hero-eval compare`` and ``hero-eval by-category``, which look at results that are there already."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from trainer.eval.compare import by_category, compared, read_result
-from trainer.eval.formats import write_table
-from trainer.eval.show_cli import say, show_study, show_table
+from hero_core.cli import say
 
 
 def compare_command(
@@ -19,6 +17,10 @@ def compare_command(
     ] = None,
 ) -> None:
     """Several measured runs on the same clips. E.g. hero-eval compare runs/full runs/no-die"""
+    from trainer.eval.compare import compared
+    from trainer.eval.formats import write_table
+    from trainer.eval.show_cli import show_study, show_table
+
     table, differences = compared(runs)
     show_study(table)
     show_table(differences)
@@ -31,5 +33,8 @@ def by_category_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A measured run, or a result file.")],
 ) -> None:
     """Broad categories and every subcategory of a measured run. E.g. hero-eval by-category demo/run"""
+    from trainer.eval.compare import by_category, read_result
+    from trainer.eval.show_cli import show_table
+
     for table in by_category(read_result(run)):
         show_table(table)

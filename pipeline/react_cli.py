@@ -1,19 +1,17 @@
 """The ``hero-react`` command."""
 
 from pathlib import Path
-from typing import Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from hero_core.cli import EXIT_QUARANTINED, VersionOption, console, error_console, progress, run
-from hero_core.device import DeviceName, choose_device
+from hero_core.choices import DeviceName, ExportFormat
+from hero_core.cli import EXIT_QUARANTINED, VersionOption, error_console, progress, run, say
 from hero_core.errors import ConfigError, HeroError, InputError
-from hero_core.exports import Format
-from hero_core.motion.format import FPS
-from pipeline.react.clips import videos_of
-from pipeline.react.editing import Edit
-from pipeline.react.files import ReactionFiles, write_reactions
-from pipeline.react.reactor import Length, Reactor
+
+if TYPE_CHECKING:
+    from pipeline.react.files import ReactionFiles
+    from pipeline.react.reactor import Length
 
 ALWAYS = ("npz", "bvh", "html")
 
@@ -84,6 +82,12 @@ def react_command(
 
     A video that fails is told and does not stop the others; the exit status is then 3.
     """
+    from hero_core.device import choose_device
+    from pipeline.react.clips import videos_of
+    from pipeline.react.editing import Edit
+    from pipeline.react.files import write_reactions
+    from pipeline.react.reactor import Reactor
+
     wanted, further = _length(length, frames), further_formats(formats)
     if keep and edit is None:
         raise ConfigError("--keep says what to keep of a motion; name it with --edit MOTION")
@@ -123,35 +127,33 @@ def _require_first(video: Path, first: Path) -> None:
         )
 
 
-def _say(done: list[ReactionFiles], statements: list[str], failures: dict[Path, HeroError]) -> None:
+def _say(done: "list[ReactionFiles]", statements: list[str], failures: dict[Path, HeroError]) -> None:
     for files in done:
         exported = {each.path: str(each) for each in files.exports}
         for path in files.paths[:-1]:
-            console.print(
-                exported.get(path, f"written: {path}"), highlight=False, markup=False, soft_wrap=True
-            )
+            say(exported.get(path, f"written: {path}"))
     for statement in statements:
-        console.print(statement, style="bold", highlight=False, markup=False, soft_wrap=True)
+        say(statement, style="bold")
     for video, error in failures.items():
         which = "" if str(video) in str(error) else f"{video}: "
         error_console.print(
             f"failed: {which}{error}", style="red", highlight=False, markup=False, soft_wrap=True
         )
     for files in done:
-        console.print(f"open in a browser: {files.page}", highlight=False, markup=False, soft_wrap=True)
+        say(f"open in a browser: {files.page}")
 
 
 def _warnings(warnings: tuple[str, ...]) -> list[str]:
     return [f"warning: {warning}" for warning in warnings]
 
 
-def further_formats(names: str) -> tuple[Format, ...]:
+def further_formats(names: str) -> tuple[ExportFormat, ...]:
     """The formats in a list such as ``glb,vrma,smpl,csv``, without those that are written anyway.
 
     Raises:
         ConfigError: an unknown one.
     """
-    known: tuple[Format, ...] = get_args(Format)
+    known: tuple[ExportFormat, ...] = get_args(ExportFormat)
     asked = dict.fromkeys(name.strip() for name in names.lower().split(",") if name.strip())
     for name in asked:
         if name not in (*known, *ALWAYS):
@@ -160,7 +162,9 @@ def further_formats(names: str) -> tuple[Format, ...]:
     return tuple(name for name in known if name in asked and name not in ALWAYS)
 
 
-def _length(length: str | None, frames: int | None) -> Length:
+def _length(length: str | None, frames: int | None) -> "Length":
+    from hero_core.motion.format import FPS
+
     if frames is not None:
         if length is not None:
             raise ConfigError("--length and --frames both set the length; give one of them")

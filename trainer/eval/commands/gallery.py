@@ -5,13 +5,9 @@ from typing import Annotated
 
 import typer
 
-from hero_core.cli import console, progress
-from hero_core.device import DeviceName, choose_device
-from hero_core.runs import Which, load_run
-from hero_core.training_set import TrainingSet
-from hero_core.view.html import write_page
-from trainer.eval.gallery import gallery
-from trainer.eval.report import HeldOutSplit
+from hero_core.choices import DeviceName, Which
+from hero_core.cli import progress, say
+from trainer.eval.choices import HeldOutSplit
 
 
 def gallery_command(
@@ -37,10 +33,16 @@ def gallery_command(
     out: Annotated[Path | None, typer.Option(help="Default RUN/eval/gallery.html.")] = None,
 ) -> None:
     """A page of held-out reactions beside the true ones. E.g. hero-eval gallery demo/run --data demo/data"""
+    from hero_core.device import choose_device
+    from hero_core.runs import load_run
+    from hero_core.training_set import TrainingSet
+    from hero_core.view.html import write_page
+    from trainer.eval.gallery import gallery
+
     runs = [load_run(run_folder, checkpoint, settings or ())]
     runs += [load_run(other, checkpoint) for other in beside or ()]
     with progress("gallery") as report:
         document = gallery(runs, TrainingSet(data), split, count, seed, choose_device(device), videos, report)
     path = out or run_folder / "eval" / "gallery.html"
     write_page(path, document)
-    console.print(f"open in a browser: {path}", highlight=False, markup=False, soft_wrap=True)
+    say(f"open in a browser: {path}")
