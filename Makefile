@@ -9,8 +9,9 @@ DEMO := demo
 demo: .venv/ready
 	$(BIN)/python -m benchmarks.demo $(DEMO)
 
+# Two processes or more share the cores, so that more threads in each would wait for each other.
 test: .venv/ready check
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: .venv/ready
 	$(BIN)/ruff check .
