@@ -222,6 +222,10 @@ def extract_command(
     if would_do:
         _print_plan(dry_run(opened, folder, tower, config, mirror, part))
         return
+    if engine == "local":
+        from pipeline.engines import sandbox  # looks for a library of the system
+
+        console.print(f"sandbox: {sandbox.statement()}", highlight=False, markup=False, soft_wrap=True)
     with _started(engine, ray_address, config.workers) as place_of_work, progress("extract") as report:
         result = extract(opened, folder, tower, config, report, place_of_work, mirror, part)
     _print_extract(result, out)

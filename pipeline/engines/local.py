@@ -182,5 +182,5 @@ def _process_context(function: Callable[..., object]) -> BaseContext:
         return get_context("spawn")
     context = get_context("forkserver")
     module = getattr(function, "func", function).__module__  # a partial has func
-    context.set_forkserver_preload([module, Worker.__module__])
+    context.set_forkserver_preload([module, Worker.__module__, "pipeline.engines.sandbox"])
     return context

@@ -98,4 +98,5 @@ def outcomes(
     """Read inputs in processes of this machine; one that breaks its process is an outcome of ``stage``."""
     with closing(ordered_map(read, items, workers, limits)) as results:
         for item, result in zip(items, results, strict=True):
-            yield broken(item, stage, result.reason) if isinstance(result, Broken) else result
+            found = broken(item, stage, result.reason) if isinstance(result, Broken) else result
+            yield replace(found, input=item)  # not what a process that reads files says it was given
