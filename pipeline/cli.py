@@ -49,7 +49,7 @@ from pipeline.pairs import PairsReport, build_pairs
 from pipeline.repair import alone_with, plan_repair
 from pipeline.report import ExtractReport, Remark
 from pipeline.selection import Part, select
-from pipeline.sources import Source, open_source
+from pipeline.sources import Source, source_at
 from pipeline.splits import SplitConfig
 from pipeline.verify import verify
 
@@ -66,10 +66,11 @@ app = typer.Typer(
 )
 
 SourceArgument = Annotated[
-    Path,
+    str,
     typer.Argument(
         help="A ViMo release folder (train.txt, test.txt), a CSV or parquet pair list or a folder with pairs.csv, a "
-        "folder broad/subcategory/*.mp4, a HumanML3D folder, or a folder of motions."
+        "folder broad/subcategory/*.mp4, a HumanML3D folder, or a folder of motions; also "
+        "s3:// or gs://."
     ),
 ]
 DatasetOption = Annotated[
@@ -88,7 +89,7 @@ WorkOption = Annotated[
     typer.Option("--work", help="Where copies of what lives in an object store are kept; may be deleted."),
 ]
 WORK = Path.home() / ".cache" / "hero"
-READ, WRITTEN = "read", "written"
+READ, WRITTEN, SOURCES = "read", "written", "sources"
 """Folders in it, apart, so that who reads a cache takes nothing away from who is writing it."""
 
 
@@ -116,6 +117,7 @@ def demo_data(
 
 @app.command("extract")
 def extract_command(
+    context: typer.Context,
     source: SourceArgument,
     out: Annotated[
         str, typer.Argument(help="Folder for the cache, also s3:// or gs://; run again to go on.")
@@ -214,7 +216,8 @@ def extract_command(
     )
     folder, mirror = Place.of(out, work / (READ if would_do else WRITTEN))
     part = Part.parse(shard) if shard else None
-    opened = select(open_source(source, dataset, _columns(column), root or ()), only or (), limit)
+    read = context.with_resource(source_at(source, work / SOURCES))
+    opened = select(read.open(dataset, _columns(column), root or ()), only or (), limit)
     _print_source(opened)
     tower = load_encoder(encoder, weights, place, getattr(torch, dtype)) if opened.videos else None
     if tower is not None:
@@ -235,6 +238,7 @@ def extract_command(
 
 @app.command("build-pairs")
 def build_pairs_command(
+    context: typer.Context,
     source: SourceArgument,
     features: Annotated[
         str, typer.Option(help="Cache that hero-pipeline extract wrote, also s3:// or gs://.")
@@ -269,8 +273,9 @@ def build_pairs_command(
 ) -> None:
     """Pair cached features with cached motions, split, and write training shards. Converts nothing."""
     cache, mirror = Place.of(features, work / READ)
-    columns, roots = _as_extracted(source, Cache.open(cache, mirror))
-    opened = open_source(source, dataset, _columns(column) or columns, root or roots)
+    read = context.with_resource(source_at(source, work / SOURCES))
+    columns, roots = _as_extracted(read.name, Cache.open(cache, mirror))
+    opened = read.open(dataset, _columns(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())
     if unseen_protocol and not held_out:
         raise ConfigError(
@@ -388,10 +393,10 @@ def _started(name: EngineName, ray_address: str | None, workers: int) -> Abstrac
     return ray_engine(ray_address, workers)
 
 
-def _as_extracted(source: Path, cache: Cache) -> tuple[dict[str, str], list[Path]]:
+def _as_extracted(source: str, cache: Cache) -> tuple[dict[str, str], list[Path]]:
     """How extract was told to read this source; nothing where it read another one."""
     recorded = cache.description["source"]
-    if recorded["opened"] != str(source.absolute()):
+    if recorded["opened"] != source:
         return {}, []
     return recorded["columns"], [Path(root) for root in recorded["roots"]]
 

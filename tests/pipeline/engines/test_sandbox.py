@@ -152,13 +152,12 @@ def test_an_item_breaks_its_process_as_without(path: Path, what: str, reason: st
 
 @needs_sandbox
 def test_the_same_bytes_as_without(
-    tmp_path: Path, tiny_encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tiny_encoder: Encoder, request: pytest.FixtureRequest
 ) -> None:
     source = make_source(tmp_path / "s", videos=3)
     (source / "videos" / "01.mp4").write_bytes(b"no video")
     extract(open_source(source), tmp_path / "with", tiny_encoder, EXTRACT)
-    without = ItemLimits(EXTRACT.kill_seconds, EXTRACT.worker_mebibytes)
-    monkeypatch.setattr("pipeline.making.ItemLimits", lambda **_: without)
+    request.getfixturevalue("no_sandbox")
     extract(open_source(source), tmp_path / "without", tiny_encoder, EXTRACT)
     assert contents(tmp_path / "with") == contents(tmp_path / "without")
 
