@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from hero_core.cache import Cache
 from hero_core.cli import EXIT_QUARANTINED
 from hero_core.errors import InputError, OutputError
 from hero_core.stores import Store
@@ -226,15 +225,12 @@ def test_the_commands_read_it(source: Path, url: str, tmp_path: Path) -> None:
         assert result.exit_code == status, result.output
 
     work = ("--work", tmp_path / "work")
-    invoke(EXIT_QUARANTINED, "extract", url, tmp_path / "cache", "--workers", 1, *work)
-    invoke(
-        EXIT_QUARANTINED,
-        "build-pairs",
-        url,
-        "--features",
-        tmp_path / "cache",
-        "--out",
-        tmp_path / "set",
-        *work,
-    )
-    assert Cache.open(tmp_path / "cache").description["source"]["opened"].startswith("s3://bucket/")
+    cache = url.replace("/s?", "/cache?")
+    invoke(0, "extract", url, cache, "--dry-run", *work)
+    invoke(EXIT_QUARANTINED, "extract", url, cache, "--workers", 1, *work)
+    made = tmp_path / "set"
+    invoke(EXIT_QUARANTINED, "build-pairs", url, "--features", cache, "--out", made, *work)
+    assert json.loads((made / "dataset.json").read_text())["name"] == "s"
+    Store(cache).get("cache.json", tmp_path / "cache.json")
+    recorded = json.loads((tmp_path / "cache.json").read_text())["source"]["opened"]
+    assert recorded == url.replace("key:secret@", "")
