@@ -77,6 +77,14 @@ def test_a_file_smaller_than_an_error_is_asked_for_again(store, server, tmp_path
         assert (tmp_path / "copy").read_bytes() == b"x"
 
 
+def test_a_server_that_does_not_answer_in_time_is_asked_again(store, server, tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 10_000)
+    store.put(tmp_path / "a", "a")
+    server[1].late = 1
+    store.get("a", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"x" * 10_000
+
+
 def test_what_is_not_there_is_named(store, tmp_path) -> None:
     with pytest.raises(InputError, match="s3://.*shards/a cannot be read"):
         store.get("shards/a", tmp_path / "copy")
