@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from pyarrow import ArrowException
@@ -11,6 +12,8 @@ from hero_core.errors import InputError, OutputError
 from hero_core.storage import atomic_path
 
 SCHEMES = ("s3", "gs")
+READ_ATTEMPTS = 3
+"""Beyond those of the library, which gives up where an error is longer than the little that was asked for."""
 _KEYS = re.compile(r"(?<=://)[^/@]*@")
 
 
@@ -22,6 +25,18 @@ def shown(place: str) -> str:
 def is_remote(place: str) -> bool:
     """Whether a place is in an object store, and not a folder here."""
     return urlsplit(place).scheme in SCHEMES
+
+
+class MissingError(InputError):
+    """A file that is not in the store, which has said so."""
+
+
+class StoredFile(NamedTuple):
+    """A file of a store; ``modified_ns`` is the store's time of writing."""
+
+    name: str
+    bytes: int
+    modified_ns: int
 
 
 class Store:
@@ -65,21 +80,35 @@ class Store:
         """Fetch a file.
 
         Raises:
-            InputError: it is not there, or cannot be read.
+            InputError: it cannot be read; a :class:`MissingError` where it is not there.
         """
         with atomic_path(path) as temporary:
+            self.read(name, temporary)
+
+    def read(self, name: str, path: Path) -> None:
+        """Fetch a file into ``path``, which may hold a part of it if that fails; raises as :meth:`get` does."""
+        for attempt in range(1, READ_ATTEMPTS + 1):
             try:
                 copy_files(
                     self._place(name),
-                    str(temporary),
+                    str(path),
                     source_filesystem=self._files,
                     destination_filesystem=LocalFileSystem(),
                 )
+            except FileNotFoundError:
+                raise MissingError(f"{self.url}: {name} cannot be read: it is not there") from None
             except (ArrowException, OSError) as error:
-                raise InputError(f"{self.url}: {name} cannot be read: {error}") from None
+                if attempt == READ_ATTEMPTS:
+                    raise InputError(f"{self.url}: {name} cannot be read: {error}") from None
+            else:
+                return
 
     def names(self, folder: str) -> list[str]:
-        """Names of all files below a folder, sorted; none where there is no such folder.
+        """Names of all files below a folder, sorted; raises as :meth:`files` does."""
+        return [file.name for file in self.files(folder)]
+
+    def files(self, folder: str) -> list[StoredFile]:
+        """All files below a folder, sorted by name; none where there is no such folder.
 
         Raises:
             InputError: the store does not answer.
@@ -91,7 +120,9 @@ class Store:
         except (ArrowException, OSError) as error:
             raise InputError(f"{self.url}: cannot be listed: {error}") from None
         return sorted(
-            info.path.removeprefix(f"{self._root}/") for info in found if info.type == FileType.File
+            StoredFile(info.path.removeprefix(f"{self._root}/"), info.size or 0, info.mtime_ns or 0)
+            for info in found
+            if info.type == FileType.File
         )
 
     def _place(self, name: str) -> str:

@@ -130,7 +130,7 @@ def _description(source: Source) -> dict[str, Any]:
         "name": source.name,
         "statement": source.statement,
         "kind": source.kind,
-        "opened": str(source.opened),
+        "opened": source.place,
         "columns": dict(source.columns),
         "roots": [str(root) for root in source.roots[1:]],
     }

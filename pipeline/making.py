@@ -15,7 +15,7 @@ from pipeline.engines.work import Engine, Finished, Recipe, Work
 from pipeline.plan import PlannedShard
 from pipeline.report import ExtractReport
 from pipeline.shard import ShardContent
-from pipeline.workers import Input, Outcome, kill_seconds_of
+from pipeline.workers import Input, Outcome, files_read_for, kill_seconds_of
 
 
 class Making:
@@ -42,6 +42,7 @@ class Making:
                 seconds=self._config.kill_seconds,
                 mebibytes=self._config.worker_mebibytes,
                 seconds_of=partial(kill_seconds_of, limits=self._config.limits),
+                files_of=partial(files_read_for, body_model=self._config.conversion.body_model),
             ),
             is_made=self._is_made,
             timed=self._state.timed,

@@ -106,7 +106,7 @@ def build_pairs(
     """
     if not source.pairs:
         raise InputError(
-            f"{source.opened}: lists no motions; give a pair list (CSV), a release folder or motions as SOURCE"
+            f"{source.place}: lists no motions; give a pair list (CSV), a release folder or motions as SOURCE"
         )
     with only_writer(out, out.with_name(f".{out.name}{LOCK_FILE}")) as remark:
         state = _built(source, Cache.open(cache_folder, mirror), out, config, report)

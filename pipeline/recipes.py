@@ -29,7 +29,7 @@ def identity_of(source: Source, encoder: Encoder | None, config: ExtractConfig) 
     if not source.videos:
         return None
     if encoder is None:
-        raise ConfigError(f"{source.opened}: lists videos, which need an encoder")
+        raise ConfigError(f"{source.place}: lists videos, which need an encoder")
     return feature_identity(encoder, config.storage_dtype, config.batch_clips, config.rotate)
 
 
@@ -64,6 +64,7 @@ def _videos(source: Source, encoder: Encoder, made_by: str, config: ExtractConfi
         batch=config.batch_clips,
         per_shard=config.clips_per_shard,
         provenance=json.dumps(feature_provenance(encoder).model_dump(mode="json"), sort_keys=True),
+        stored=source.stored,
     )
 
 
@@ -90,6 +91,7 @@ def _motions(source: Source, config: ExtractConfig) -> Recipe:
         batch=1,
         per_shard=config.motions_per_shard,
         provenance=None,
+        stored=source.stored,
     )
 
 

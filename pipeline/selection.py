@@ -51,7 +51,7 @@ def select(source: Source, only: Sequence[str] = (), limit: int | None = None) -
     if unknown := [name for name in only if name not in known]:
         example = f"; one that is there: {listed[0].relative}" if listed else ""
         raise InputError(
-            f"{source.opened}: no input has the key or path {', '.join(unknown[:_UNKNOWN_SHOWN])}{example}"
+            f"{source.place}: no input has the key or path {', '.join(unknown[:_UNKNOWN_SHOWN])}{example}"
         )
     wanted = set(only)
 

@@ -97,6 +97,11 @@ def kill_seconds_of(item: Input, limits: DecodeLimits) -> float:
     return limits.kill_seconds(size)
 
 
+def files_read_for(item: Input, body_model: Path | None) -> list[Path]:
+    """What a process opens that reads this input."""
+    return [item.path] if body_model is None else [item.path, body_model]
+
+
 def broken(item: Input, stage: str, reason: str) -> Outcome:
     """What became of an input that broke the process which read it; nothing is read here.
 

@@ -1,5 +1,6 @@
 """An S3 server in a thread of the tests, which can be told to fail now and then."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Thread
@@ -11,18 +12,24 @@ from pyarrow.fs import FileSystem
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 BUCKET = "bucket"
+LATE_SECONDS = 6
 
 
 class Failing:
-    """Answers every so many requests with an internal error, and asks the application for the others."""
+    """Answers every so many requests with an internal error, some too late, and asks the application for the others."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
         self.every: int | None = None
         self.requests = 0
+        self.late = 0
+        """How many of the next requests are answered when nobody waits any more."""
 
     def __call__(self, environment: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
         self.requests += 1
+        if self.late:
+            self.late -= 1
+            time.sleep(LATE_SECONDS)
         if self.every and self.requests % self.every == 0:
             start("500 Internal Server Error", [("Content-Type", "text/xml")])
             return [b"<Error><Code>InternalError</Code><Message>try again</Message></Error>"]

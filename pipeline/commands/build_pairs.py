@@ -13,6 +13,7 @@ from pipeline.choices import StatisticsChoice
 from pipeline.commands.shared import (
     READ,
     REASONS_SHOWN,
+    SOURCES,
     WORK,
     ColumnOption,
     DatasetOption,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 
 def build_pairs_command(
+    context: typer.Context,
     source: SourceArgument,
     features: Annotated[
         str, typer.Option(help="Cache that hero-pipeline extract wrote, also s3:// or gs://.")
@@ -65,12 +67,13 @@ def build_pairs_command(
     from hero_core.mirror import Place
     from pipeline.config import PairsConfig
     from pipeline.pairs import build_pairs
-    from pipeline.sources import open_source
+    from pipeline.sources import source_at
     from pipeline.splits import SplitConfig
 
     cache, mirror = Place.of(features, work / READ)
-    columns, roots = _as_extracted(source, Cache.open(cache, mirror))
-    opened = open_source(source, dataset, columns_of(column) or columns, root or roots)
+    read = context.with_resource(source_at(source, work / SOURCES))
+    columns, roots = _as_extracted(read.name, Cache.open(cache, mirror))
+    opened = read.open(dataset, columns_of(column) or columns, root or roots)
     held_out = tuple(unseen or ()) + (opened.description.unseen_subcategories if unseen_protocol else ())
     if unseen_protocol and not held_out:
         raise ConfigError(
@@ -87,10 +90,10 @@ def build_pairs_command(
         raise typer.Exit(EXIT_QUARANTINED)
 
 
-def _as_extracted(source: Path, cache: "Cache") -> tuple[dict[str, str], list[Path]]:
+def _as_extracted(source: str, cache: "Cache") -> tuple[dict[str, str], list[Path]]:
     """How extract was told to read this source; nothing where it read another one."""
     recorded = cache.description["source"]
-    if recorded["opened"] != str(source.absolute()):
+    if recorded["opened"] != source:
         return {}, []
     return recorded["columns"], [Path(root) for root in recorded["roots"]]
 

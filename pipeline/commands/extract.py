@@ -16,6 +16,7 @@ from pipeline.choices import WORKER_MEBIBYTES, Dtype, EncoderName, EngineName, S
 from pipeline.commands.shared import (
     READ,
     REASONS_SHOWN,
+    SOURCES,
     WORK,
     WRITTEN,
     ColumnOption,
@@ -40,6 +41,7 @@ _FASTER = {
 
 
 def extract_command(
+    context: typer.Context,
     source: SourceArgument,
     out: Annotated[
         str, typer.Argument(help="Folder for the cache, also s3:// or gs://; run again to go on.")
@@ -123,7 +125,7 @@ def extract_command(
     from pipeline.extract import extract
     from pipeline.motions import MotionConversion
     from pipeline.selection import Part, select
-    from pipeline.sources import open_source
+    from pipeline.sources import source_at
 
     place = choose_device(device)
     conversion = {
@@ -151,7 +153,8 @@ def extract_command(
     )
     folder, mirror = Place.of(out, work / (READ if would_do else WRITTEN))
     part = Part.parse(shard) if shard else None
-    opened = select(open_source(source, dataset, columns_of(column), root or ()), only or (), limit)
+    read = context.with_resource(source_at(source, work / SOURCES))
+    opened = select(read.open(dataset, columns_of(column), root or ()), only or (), limit)
     _print_source(opened)
     tower = load_encoder(encoder, weights, place, getattr(torch, dtype)) if opened.videos else None
     if tower is not None:
@@ -159,6 +162,10 @@ def extract_command(
     if would_do:
         _print_plan(dry_run(opened, folder, tower, config, mirror, part))
         return
+    if engine == "local":
+        from pipeline.engines import sandbox  # looks for a library of the system
+
+        say(f"sandbox: {sandbox.statement()}")
     with _started(engine, ray_address, config.workers) as place_of_work, progress("extract") as report:
         result = extract(opened, folder, tower, config, report, place_of_work, mirror, part)
     _print_extract(result, out)

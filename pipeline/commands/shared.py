@@ -10,10 +10,11 @@ from hero_core.errors import ConfigError
 REASONS_SHOWN = 10
 
 SourceArgument = Annotated[
-    Path,
+    str,
     typer.Argument(
         help="A ViMo release folder (train.txt, test.txt), a CSV or parquet pair list or a folder with pairs.csv, a "
-        "folder broad/subcategory/*.mp4, a HumanML3D folder, or a folder of motions."
+        "folder broad/subcategory/*.mp4, a HumanML3D folder, or a folder of motions; also "
+        "s3:// or gs://."
     ),
 ]
 DatasetOption = Annotated[
@@ -32,7 +33,7 @@ WorkOption = Annotated[
     typer.Option("--work", help="Where copies of what lives in an object store are kept; may be deleted."),
 ]
 WORK = Path.home() / ".cache" / "hero"
-READ, WRITTEN = "read", "written"
+READ, WRITTEN, SOURCES = "read", "written", "sources"
 """Folders in it, apart, so that who reads a cache takes nothing away from who is writing it."""
 
 

@@ -8,7 +8,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from multiprocessing import get_all_start_methods, get_context, resource_tracker
 from multiprocessing.context import BaseContext
 from threading import Lock
@@ -38,7 +38,11 @@ def ordered_map(
 
 @overload
 def ordered_map(
-    function: Callable[[ItemT], ResultT], items: Sequence[ItemT], workers: int, limits: ItemLimits
+    function: Callable[[ItemT], ResultT],
+    items: Sequence[ItemT],
+    workers: int,
+    limits: ItemLimits,
+    around: Callable[[ItemT], AbstractContextManager[object]] = ...,
 ) -> Generator[ResultT | Broken, None, None]: ...
 
 
@@ -47,6 +51,7 @@ def ordered_map(
     items: Sequence[ItemT],
     workers: int,
     limits: ItemLimits | None = None,
+    around: Callable[[ItemT], AbstractContextManager[object]] = nullcontext,
 ) -> Generator[ResultT | Broken, None, None]:
     """``map(function, items)`` in ``workers`` processes; close it to end them before the items do.
 
@@ -59,6 +64,7 @@ def ordered_map(
         items: what it is called with.
         workers: processes at most.
         limits: of each item.
+        around: with limits, entered in this process, in some thread, while an item is worked on; in their order.
 
     Raises:
         HeroError: ``function`` raised one; processes do not start; without limits, a process died.
@@ -67,7 +73,7 @@ def ordered_map(
     if limits is None and count <= 1:
         yield from map(function, items)
         return
-    pool = _Pool(function, limits)
+    pool = _Pool(function, limits, around)
     waiting: deque[Future[ResultT | Broken]] = deque()
     with ThreadPoolExecutor(max(count, 1), initializer=_leave_interrupts_to_others) as threads:
         try:
@@ -86,8 +92,13 @@ def ordered_map(
 class _Pool(Generic[ItemT, ResultT]):
     """Worker processes, as many as there are threads that use them."""
 
-    def __init__(self, function: Callable[[ItemT], ResultT], limits: ItemLimits | None) -> None:
-        self._function, self._limits = function, limits
+    def __init__(
+        self,
+        function: Callable[[ItemT], ResultT],
+        limits: ItemLimits | None,
+        around: Callable[[ItemT], AbstractContextManager[object]],
+    ) -> None:
+        self._function, self._limits, self._around = function, limits, around
         self._context = _process_context(function)
         self._idle: deque[Worker[ItemT, ResultT]] = deque()
         self._all: set[Worker[ItemT, ResultT]] = set()
@@ -96,6 +107,10 @@ class _Pool(Generic[ItemT, ResultT]):
 
     def run(self, item: ItemT) -> ResultT | Broken:
         """The result of an item, in whatever thread this is called."""
+        with self._around(item):
+            return self._result(item)
+
+    def _result(self, item: ItemT) -> ResultT | Broken:
         worker = self._take() or self._start()
         reply = worker.do(item)
         for _ in range(1, ATTEMPTS):
@@ -182,5 +197,5 @@ def _process_context(function: Callable[..., object]) -> BaseContext:
         return get_context("spawn")
     context = get_context("forkserver")
     module = getattr(function, "func", function).__module__  # a partial has func
-    context.set_forkserver_preload([module, Worker.__module__])
+    context.set_forkserver_preload([module, Worker.__module__, "pipeline.engines.sandbox"])
     return context

@@ -87,12 +87,17 @@ def _run(work: Work) -> Generator[Finished, None, None]:
     """The engine. It encodes also what is made already: only the process that writes knows of it.
 
     Raises:
-        ConfigError: the encoder is to run on GPUs, and the cluster has none.
+        ConfigError: the encoder is to run on GPUs, and the cluster has none; or the source is in an object store.
         HeroError: something failed on the cluster that trying again did not mend.
     """
     recipe = work.recipe
     if not work.batches:
         return
+    if recipe.stored is not None:
+        raise ConfigError(
+            f"--engine ray: its machines read no {recipe.stored.address}; name a folder that all of them see, or share "
+            "the work out with --shard"
+        )
     dataset = _encoded(_read(work), work) if recipe.encodes_on else _read(work)
     try:
         with closing(_cells(dataset)) as cells:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hero_core.records import FeatureRecord, MotionRecord
+from pipeline.engines.lending import lending
 from pipeline.engines.local import Broken, ItemLimits, ordered_map
+from pipeline.sources.stored import StoredFolder
 from pipeline.workers import Input, Outcome, broken
 
 if TYPE_CHECKING:  # this one imports torch
@@ -35,6 +37,7 @@ class Recipe:
         batch: how many outcomes ``finish`` takes.
         per_shard: how many inputs a shard is planned for.
         provenance: of the records, as JSON; None where nothing but the file and ``made_by`` decides them.
+        stored: where the inputs' files are fetched from; None where they lie here.
     """
 
     kind: "Kind"
@@ -48,6 +51,7 @@ class Recipe:
     batch: int
     per_shard: int
     provenance: str | None
+    stored: StoredFolder | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ def local(work: Work) -> Generator[Finished, None, None]:
     """The engine of one machine: processes that read, this one that encodes. What is made is not made again."""
     recipe = work.recipe
     items = [item for batch in work.batches for item in batch]
-    with closing(outcomes(recipe.read, recipe.stage, items, work.workers, work.limits)) as read:
+    with closing(
+        outcomes(recipe.read, recipe.stage, items, work.workers, work.limits, recipe.stored)
+    ) as read:
         for batch in work.batches:
             with work.timed(f"waiting for {recipe.awaited}"):
                 found = [next(read) for _ in batch]
@@ -93,9 +99,18 @@ def local(work: Work) -> Generator[Finished, None, None]:
 
 
 def outcomes(
-    read: Callable[[Input], Outcome], stage: str, items: Sequence[Input], workers: int, limits: ItemLimits
+    read: Callable[[Input], Outcome],
+    stage: str,
+    items: Sequence[Input],
+    workers: int,
+    limits: ItemLimits,
+    stored: StoredFolder | None = None,
 ) -> Generator[Outcome, None, None]:
     """Read inputs in processes of this machine; one that breaks its process is an outcome of ``stage``."""
-    with closing(ordered_map(read, items, workers, limits)) as results:
+    with (
+        lending(stored, items) as lend,
+        closing(ordered_map(read, items, workers, limits, lend)) as results,
+    ):
         for item, result in zip(items, results, strict=True):
-            yield broken(item, stage, result.reason) if isinstance(result, Broken) else result
+            found = broken(item, stage, result.reason) if isinstance(result, Broken) else result
+            yield replace(found, input=item)  # not what a process that reads files says it was given

@@ -9,9 +9,10 @@ import pickle
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import BaseContext
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from hero_core.errors import HeroError
+from pipeline.engines.replies import read_reply
 
 try:
     import resource
@@ -44,11 +46,14 @@ class ItemLimits:
         seconds: wall time at most; computing time may not be longer either.
         mebibytes: memory beyond what the process takes when it starts. Held on Linux only.
         seconds_of: what of these seconds an item is given, where that is not all; importable by name.
+        files_of: what has to be read for an item, likewise. The process gets a sandbox then, where the system has
+            one (:mod:`pipeline.engines.sandbox`).
     """
 
     seconds: float
     mebibytes: int
     seconds_of: Callable[[Any], float] | None = None
+    files_of: Callable[[Any], Sequence[Path]] | None = None
 
     def seconds_for(self, item: object) -> float:
         """Wall time of an item."""
@@ -147,12 +152,15 @@ class Worker(Generic[ItemT, ResultT]):
             if not self._connection.poll(seconds):
                 self.kill()
                 return Broken(_too_long(seconds))
-            reply: Done[ResultT] | Raised | Broken = self._connection.recv()
+            reply: Done[ResultT] | Raised | Broken = self._received()
         except (EOFError, OSError, pickle.UnpicklingError):
             return Broken(self._ending(seconds))
         if isinstance(reply, Broken):
             self.kill()
         return reply
+
+    def _received(self) -> Any:
+        return self._connection.recv() if self._limits is None else read_reply(self._connection.recv_bytes())
 
     def kill(self) -> None:
         """End it at once, whatever it does."""
@@ -200,6 +208,11 @@ def _serve(
 ) -> None:
     """What the process does: one item after another, until nobody is there any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that started it
+    from pipeline.engines import sandbox  # which looks for a library of the system, and only here
+
+    files_of = limits.files_of if limits is not None and sandbox.why_not() is None else None
+    if files_of is not None:
+        sandbox.enter()
     Thread(target=_end_with_parent, daemon=True).start()
     if limits is not None:
         _limit_memory(limits.mebibytes)
@@ -209,16 +222,17 @@ def _serve(
             item = connection.recv()
             if limits is not None:
                 _limit_computing(limits.seconds_for(item))
-            connection.send(_reply(function, item, limits))
+            call = partial(function, item)
+            if files_of is not None:
+                call = partial(sandbox.with_files_alone, files_of(item), call)
+            connection.send(_reply(call, limits))
     except (EOFError, BrokenPipeError, ConnectionResetError):
         return
 
 
-def _reply(
-    function: Callable[[ItemT], ResultT], item: ItemT, limits: ItemLimits | None
-) -> Done[ResultT] | Raised | Broken:
+def _reply(call: Callable[[], ResultT], limits: ItemLimits | None) -> Done[ResultT] | Raised | Broken:
     try:
-        return Done(function(item))
+        return Done(call())
     except MemoryError:
         return Broken(f"over {limits.mebibytes} MiB" if limits else "out of memory")
     except HeroError as error:

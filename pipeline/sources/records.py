@@ -6,6 +6,7 @@ from pathlib import Path
 
 from hero_core.records import Split, Truth
 from pipeline.sources.description import DatasetDescription
+from pipeline.sources.stored import StoredFolder
 
 UNKNOWN = "unknown"
 """Category of a video whose source does not tell."""
@@ -74,6 +75,7 @@ class Source:
         columns: chosen columns of a pair table, by field.
         statistics: absolute folder with the ``Mean.npy`` and ``Std.npy`` that the data set ships, or ``None``.
         notes: what was odd in the lists and how it was read, one line each.
+        stored: where its files are fetched from; ``None`` where they lie here.
     """
 
     opened: Path
@@ -86,6 +88,12 @@ class Source:
     columns: Mapping[str, str] = field(default_factory=dict)
     statistics: Path | None = None
     notes: tuple[str, ...] = ()
+    stored: StoredFolder | None = None
+
+    @property
+    def place(self) -> str:
+        """What was opened, as people and caches name it: a path, or an address in an object store."""
+        return self.stored.address if self.stored else str(self.opened)
 
     @property
     def name(self) -> str:

@@ -1,3 +1,4 @@
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -55,6 +56,33 @@ def test_a_server_that_fails_now_and_then_is_asked_again(store, server, tmp_path
     for number in range(6):
         store.get(f"a{number}", tmp_path / "copy")
         assert (tmp_path / "copy").read_bytes() == bytes([number]) * 10_000
+
+
+def test_files_are_listed_with_size_and_time(store, tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 1000)
+    before = time.time_ns()
+    store.put(tmp_path / "a", "deep/er/a")
+    (file,) = store.files("")
+    assert (file.name, file.bytes) == ("deep/er/a", 1000)
+    assert abs(file.modified_ns - before) < 60e9
+
+
+def test_a_file_smaller_than_an_error_is_asked_for_again(store, server, tmp_path) -> None:
+    """The library below gives up then."""
+    (tmp_path / "a").write_bytes(b"x")
+    store.put(tmp_path / "a", "a")
+    server[1].every = 5
+    for _ in range(6):
+        store.get("a", tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == b"x"
+
+
+def test_a_server_that_does_not_answer_in_time_is_asked_again(store, server, tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 10_000)
+    store.put(tmp_path / "a", "a")
+    server[1].late = 1
+    store.get("a", tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == b"x" * 10_000
 
 
 def test_what_is_not_there_is_named(store, tmp_path) -> None:

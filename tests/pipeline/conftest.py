@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hero_core.motion.skeleton import TARGET_OFFSETS, forward_kinematics
 from pipeline.config import ExtractConfig
 from pipeline.decode.video import write_mp4
 from pipeline.encoders import Encoder, random_tc_clip
+from pipeline.engines.local import ItemLimits
 
 TINY = TcClipConfig(
     image_size=32, patch_size=8, width=32, layers=2, heads=2, out_dim=24, context_tokens=8, merge_rate=16
@@ -87,3 +89,13 @@ def video_folder(tmp_path: Path) -> Callable[[int], Path]:
         return root
 
     return make
+
+
+@pytest.fixture
+def no_sandbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Extract without one, as where the system has none."""
+
+    def limits(seconds: float, mebibytes: int, seconds_of: Callable[[Any], float], **_: Any) -> ItemLimits:
+        return ItemLimits(seconds, mebibytes, seconds_of)
+
+    monkeypatch.setattr("pipeline.making.ItemLimits", limits)

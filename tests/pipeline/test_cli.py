@@ -36,6 +36,7 @@ def motions(tmp_path: Path) -> Path:
 def test_extract_says_what_is_odd_and_what_is_lost(motions: Path, tmp_path: Path) -> None:
     output = invoke(["extract", motions, tmp_path / "cache", "--workers", 1], EXIT_QUARANTINED)
     assert "8 inputs: 7 extracted, 0 kept from before, 1 in quarantine" in output
+    assert re.search("^sandbox: (on|off), ", output, re.MULTILINE)
     (quarantined,) = [line for line in output.splitlines() if "quarantined 1 x" in line]
     assert "text.npy" in quarantined
     (warning,) = [line for line in output.splitlines() if "warning 4 x" in line]

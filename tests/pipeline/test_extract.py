@@ -356,7 +356,7 @@ class Counting:
 
 
 def in_this_process(
-    function: Callable[[Any], Any], items: Sequence[Any], workers: int, limits: ItemLimits
+    function: Callable[[Any], Any], items: Sequence[Any], workers: int, limits: ItemLimits, around: object
 ) -> Iterator[Any]:
     """In place of processes, where a test watches what is read."""
     yield from map(function, items)

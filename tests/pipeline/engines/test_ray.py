@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,6 +119,7 @@ def _first(marker: Path) -> bool:
     return True
 
 
+@pytest.mark.usefixtures("no_sandbox")  # in which nothing that reads a file could kill its parent
 def test_processes_of_ray_that_are_killed_change_no_byte(
     video_folder: MakeFolder,
     tmp_path: Path,
@@ -185,3 +187,11 @@ def test_without_ray_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest
     words = ["extract", str(tmp_path / "s"), str(tmp_path / "out"), "--engine", "ray"]
     with pytest.raises(ConfigError, match=r"pip install 'hero-motion\[ray\]'"):
         CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_a_source_in_an_object_store_is_refused() -> None:
+    from pipeline.engines.ray import _run
+
+    recipe = SimpleNamespace(stored=SimpleNamespace(address="s3://bucket/videos"))
+    with pytest.raises(ConfigError, match="read no s3://bucket/videos"):
+        next(_run(SimpleNamespace(recipe=recipe, batches=[["item"]])))  # type: ignore[arg-type]
