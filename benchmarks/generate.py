@@ -26,7 +26,8 @@ from hero_core.models.generators.hero.hero import Hero
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
 from hero_core.models.sampling import uniform_from
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.format import FPS, FRAMES_PER_TOKEN
 from hero_core.records import FeatureRecord
 from trainer.reactions import react

@@ -21,7 +21,9 @@ from hero_core.models.generators.hero.masked import MaskedTransformer, MaskingDr
 from hero_core.models.generators.hero.residual import LayerDraws, ResidualTransformer
 from hero_core.models.likelihood import token_losses
 from hero_core.models.padding import valid_mask
-from hero_core.models.tokenizers.rvq import ResidualBlocks, RvqConfig, RvqNetwork, RvqTokenizer
+from hero_core.models.tokenizers.coder import ResidualBlocks
+from hero_core.models.tokenizers.rvq import RvqNetwork, RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.format import FRAMES_PER_TOKEN, MAX_FRAMES, MOTION_DIM, whole_tokens
 from hero_core.records import FeatureRecord
 from hero_core.training_set import Sample, Samples

@@ -12,7 +12,8 @@ from hero_core.models.checkpoint import require_state
 from hero_core.models.evaluator import CONTACT_DIMS, EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.format import FRAMES_PER_TOKEN
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.official.options import Options, read_options, require_option

@@ -7,7 +7,8 @@ import torch
 
 from benchmarks.plain_loop import plain_pairs, plain_windows, with_plain_convolutions
 from benchmarks.vimo_like import FEATURE_DIM, SAMPLED_FRAMES, write_vimo_like
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.training_set import TrainingSet
 
 

@@ -15,7 +15,8 @@ from hero_core.models.generators.hero import Hero, HeroSampling, MaskedTransform
 from hero_core.models.generators.hero.length import LengthConfig, LengthHead
 from hero_core.models.generators.hero.masked import MaskedConfig
 from hero_core.models.generators.hero.residual import ResidualConfig
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.runs import (
     ENCODED_BY_KEY,
     checkpoint_path,

@@ -15,7 +15,8 @@ from hero_core.models.base import VideoFeatures
 from hero_core.models.checkpoint import load_network, read_header
 from hero_core.models.generators.hero import Hero
 from hero_core.models.tc_clip.weights import load_tc_clip
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.official.find import Candidate, find_candidates, tokenizer_folder
 from hero_core.official.identify import KINDS
 from hero_core.official.import_run import import_official

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from hero_core.models.base import Batch
 from hero_core.models.tokenizers.quantizer import Quantized, ResidualQuantizer
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqNetwork, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqNetwork, RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.official.convert import convert_rvq
 from hero_core.official.options import read_options

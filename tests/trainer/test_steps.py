@@ -9,7 +9,8 @@ from hero_core.models.base import Batch, VideoFeatures
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.recorder import CudaRecorder
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from trainer.config import TrainingConfig
 from trainer.schedules import learning_rate
 from trainer.state import TrainingState

@@ -22,7 +22,8 @@ from hero_core.models.precision import product_dtype
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.models.sampling import Uniform, generating, sample_tokens, uniform_from
 from hero_core.models.tokenizers.codebook import NO_CODE
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.format import FRAMES_PER_TOKEN
 
 INIT_STD = 0.02

@@ -1,96 +1,22 @@
 """The motion tokenizer: convolutions around residual vector quantisation (paper, section 3.2)."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from hero_core.config import Config
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch, TrainingFacts
-from hero_core.models.dropout import Dropout
 from hero_core.models.normalisation import Normalisation
 from hero_core.models.padding import valid_mask, zero_past
 from hero_core.models.ranks import ALONE, Ranks
-from hero_core.models.tokenizers.codebook import NO_CODE, CodeReset
-from hero_core.models.tokenizers.convolution import Conv1d
+from hero_core.models.tokenizers.codebook import NO_CODE
+from hero_core.models.tokenizers.coder import MotionDecoder, MotionEncoder
 from hero_core.models.tokenizers.quantizer import Quantized, ResidualQuantizer
-from hero_core.motion.format import FRAMES_PER_TOKEN, MOTION_DIM
+from hero_core.models.tokenizers.rvq_config import RvqConfig
+from hero_core.motion.format import FRAMES_PER_TOKEN
 from hero_core.motion.humanml3d import LOCAL_POSITIONS
-
-
-class RvqConfig(Config):
-    """Settings of the tokenizer; the defaults are the official release's.
-
-    Attributes:
-        motion_dim: values per frame.
-        width: channels of the convolutions.
-        code_dim: dimension of latents and codes.
-        codebook_size: codes in each layer.
-        quantizers: layers of codes; the first is the base layer.
-        depth: residual blocks at each temporal scale.
-        downsamplings: halvings of the frame rate; 2 make a token of 4 frames.
-        dilation_growth: factor between the dilations of neighbouring residual blocks.
-        dropout: in the residual blocks, in training.
-        quantize_dropout: chance that a training batch uses only the first layers of codes.
-        ema_decay: of the codebooks' moving averages.
-        sample_temperature: of the sampling of codes in training; 0 takes the nearest code.
-        code_reset: what replaces a code that is hardly used: ``random``, any latent of the batch; ``official``, as the
-            release does, always the one in the code's own place.
-        least_code_use: a code that fewer latents of a batch take, on average, is replaced. Where most of a motion is
-            standing about, poses that are rare get codes of their own only if this is small.
-        local_position_weight: of the extra loss on local joint positions.
-        commitment_weight: of the commitment loss (beta in Eq. 1).
-    """
-
-    official_values: ClassVar[Mapping[str, Any]] = {"code_reset": "official"}
-    of_weights: ClassVar[frozenset[str]] = frozenset(
-        {
-            "motion_dim",
-            "width",
-            "code_dim",
-            "codebook_size",
-            "quantizers",
-            "depth",
-            "downsamplings",
-            "dilation_growth",
-        }
-    )
-    """What weights are bound to; the other settings only say how they are trained."""
-
-    motion_dim: int = Field(MOTION_DIM, ge=1)
-    width: int = Field(512, ge=1)
-    code_dim: int = Field(512, ge=1)
-    codebook_size: int = Field(512, ge=1)
-    quantizers: int = Field(6, ge=1)
-    depth: int = Field(3, ge=1)
-    downsamplings: int = Field(2, ge=0)
-    dilation_growth: int = Field(3, ge=1)
-    dropout: float = Field(0.2, ge=0.0, lt=1.0)
-    quantize_dropout: float = Field(0.2, ge=0.0, le=1.0)
-    ema_decay: float = Field(0.99, ge=0.0, lt=1.0)
-    sample_temperature: float = Field(0.5, ge=0.0)
-    code_reset: CodeReset = "random"
-    least_code_use: float = Field(1.0, gt=0.0)
-    local_position_weight: float = Field(0.5, ge=0.0)
-    commitment_weight: float = Field(0.02, ge=0.0)
-
-    @property
-    def unit_length(self) -> int:
-        """Frames a token stands for."""
-        return int(2**self.downsamplings)
-
-    @property
-    def reach_frames(self) -> int:
-        """How far after its first frame a token sees: what the convolutions of the encoder add up to."""
-        in_blocks = sum(self.dilation_growth**power for power in range(self.depth))
-        reach = 1  # of the last convolution, in tokens
-        for _ in range(self.downsamplings):
-            reach = 2 * (reach + in_blocks) + 2
-        return reach + 1
 
 
 class RvqTokenizer(nn.Module):
@@ -304,116 +230,3 @@ class RvqNetwork(nn.Module):
         """``(b, m, code_dim)`` -> ``(b, m * unit_length, motion_dim)``; see :meth:`decode`."""
         motion: Tensor = self.decoder(latents.transpose(0, 1), token_lengths)  # (n, b, motion_dim)
         return motion.transpose(0, 1).contiguous()
-
-
-class MotionEncoder(nn.Module):
-    """``(n, b, motion_dim)`` -> ``(n / unit_length, b, code_dim)``."""
-
-    def __init__(self, config: RvqConfig) -> None:
-        super().__init__()
-        scales = [
-            nn.Sequential(Conv1d(config.width, config.width, 4, stride=2, padding=1), ResidualBlocks(config))
-            for _ in range(config.downsamplings)
-        ]
-        self.model = nn.Sequential(
-            Conv1d(config.motion_dim, config.width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            *scales,
-            Conv1d(config.width, config.code_dim, 3, padding=1),
-        )
-
-    def forward(self, motion: Tensor) -> Tensor:
-        """Encode."""
-        latents: Tensor = self.model(motion)
-        return latents
-
-
-class MotionDecoder(nn.Module):
-    """``(m, b, code_dim)`` -> ``(m * unit_length, b, motion_dim)``; the encoder's mirror image."""
-
-    def __init__(self, config: RvqConfig) -> None:
-        super().__init__()
-        scales = [
-            nn.Sequential(
-                ResidualBlocks(config),
-                Twice(),
-                Conv1d(config.width, config.width, 3, padding=1),
-            )
-            for _ in range(config.downsamplings)
-        ]
-        self.model = nn.Sequential(
-            Conv1d(config.code_dim, config.width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            *scales,
-            Conv1d(config.width, config.width, 3, padding=1),
-            nn.ReLU(inplace=True),
-            Conv1d(config.width, config.motion_dim, 3, padding=1),
-        )
-
-    def forward(self, latents: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Decode; with ``lengths`` ``(b,)`` in latents, nothing past a motion's length reaches its frames.
-
-        A convolution alone sees zeros past a motion's end, so zeros stand there again after every layer.
-        """
-        if lengths is None:
-            motion: Tensor = self.model(latents)
-            return motion
-        valid = _valid(latents, lengths)
-        hidden = latents * valid
-        for layer in self._layers():
-            hidden = layer(hidden)
-            if isinstance(layer, Twice):
-                lengths = 2 * lengths
-                valid = _valid(hidden, lengths)
-            elif isinstance(layer, Conv1d | ResidualBlock):  # the others leave zeros zero
-                hidden = hidden * valid
-        return hidden
-
-    def _layers(self) -> Iterator[nn.Module]:
-        for layer in self.model:
-            for inner in layer if isinstance(layer, nn.Sequential) else [layer]:
-                yield from inner.model if isinstance(inner, ResidualBlocks) else [inner]
-
-
-def _valid(hidden: Tensor, lengths: Tensor) -> Tensor:
-    """What to multiply ``(n, b, c)`` by for zeros past each of the lengths ``(b,)``, ``(n, b, 1)``."""
-    return valid_mask(lengths, hidden.shape[0]).T[..., None].to(hidden.dtype)
-
-
-class Twice(nn.Module):
-    """Every frame twice: twice the frame rate."""
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """``(n, b, width)`` -> ``(2 * n, b, width)``."""
-        return hidden[:, None].expand(-1, 2, -1, -1).flatten(0, 1)
-
-
-class ResidualBlocks(nn.Module):
-    """Residual blocks from the largest dilation to 1, in encoder and decoder alike."""
-
-    def __init__(self, config: RvqConfig) -> None:
-        super().__init__()
-        dilations = [config.dilation_growth**power for power in reversed(range(config.depth))]
-        self.model = nn.Sequential(
-            *(ResidualBlock(config.width, dilation, config.dropout) for dilation in dilations)
-        )
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """``(n, b, width)`` -> the same shape."""
-        refined: Tensor = self.model(hidden)
-        return refined
-
-
-class ResidualBlock(nn.Module):
-    """x + dropout(conv1(relu(conv3(relu(x)))))."""
-
-    def __init__(self, width: int, dilation: int, dropout: float) -> None:
-        super().__init__()
-        self.conv1 = Conv1d(width, width, 3, padding=dilation, dilation=dilation)
-        self.conv2 = Conv1d(width, width, 1)
-        self.dropout = Dropout(dropout)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """``(n, b, width)`` -> the same shape."""
-        change: Tensor = self.dropout(self.conv2(self.conv1(hidden.relu()).relu_()))
-        return hidden + change

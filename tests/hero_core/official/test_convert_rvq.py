@@ -7,7 +7,8 @@ from torch import Tensor
 
 from hero_core.errors import InputError, WeightsError
 from hero_core.models.base import Batch
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.official.convert import convert_rvq
 

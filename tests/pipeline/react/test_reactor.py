@@ -19,7 +19,8 @@ from hero_core.models.checkpoint import save_network
 from hero_core.models.generators.hero.hero import Hero
 from hero_core.models.generators.hero.masked import MaskedConfig, MaskedTransformer
 from hero_core.models.generators.hero.residual import ResidualConfig, ResidualTransformer
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.bvh import read_bvh
 from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
 from hero_core.motion.statistics import MotionStatistics

@@ -16,7 +16,8 @@ from hero_core.models.base import Reactions, TrainingFacts, VideoFeatures
 from hero_core.models.checkpoint import save_network
 from hero_core.models.evaluator import EvaluatorConfig, MotionEvaluator
 from hero_core.models.generators.hero import Hero, MaskedTransformer, ResidualTransformer
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.format import MAX_FRAMES, MOTION_DIM
 from hero_core.motion.humanml3d import joints_to_vectors
 from hero_core.motion.statistics import MotionStatistics

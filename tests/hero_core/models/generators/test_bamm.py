@@ -19,7 +19,8 @@ from hero_core.models.generators.bamm.transformer import HybridDraws, hybrid_att
 from hero_core.models.generators.momask import MomaskResidual, MomaskResidualConfig
 from hero_core.models.padding import valid_mask
 from hero_core.models.sampling import Guidance, Uniform, uniform_from
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.statistics import MotionStatistics
 
 CODES = 8

@@ -16,7 +16,8 @@ from hero_core.models.generators.momask import (
     MomaskResidual,
     MomaskResidualConfig,
 )
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.statistics import MotionStatistics
 
 SIZES = {"codebook_size": 8, "code_dim": 12}

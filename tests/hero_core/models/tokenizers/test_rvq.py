@@ -3,7 +3,9 @@ import torch
 from pydantic import ValidationError
 
 from hero_core.errors import InputError
-from hero_core.models.tokenizers.rvq import ResidualBlock, ResidualBlocks, RvqConfig, RvqNetwork, Twice
+from hero_core.models.tokenizers.coder import ResidualBlock, ResidualBlocks, Twice
+from hero_core.models.tokenizers.rvq import RvqNetwork
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 
 SMALL = RvqConfig(motion_dim=70, width=16, code_dim=8, codebook_size=12, quantizers=3, depth=2)
 

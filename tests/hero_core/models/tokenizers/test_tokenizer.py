@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from hero_core.errors import ConfigError, InputError
 from hero_core.models.base import Batch, TrainingFacts
 from hero_core.models.checkpoint import load_network, save_network
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqNetwork, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqNetwork, RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.statistics import MotionStatistics
 
 DIM = 263

@@ -22,7 +22,8 @@ from hero_core.models.generators.hero.settings import HeroSampling, HeroSettings
 from hero_core.models.generators.hero.transformer import TransformerConfig
 from hero_core.models.recorder import Recordings
 from hero_core.models.sampling import uniform_from
-from hero_core.models.tokenizers.rvq import RvqConfig, RvqTokenizer
+from hero_core.models.tokenizers.rvq import RvqTokenizer
+from hero_core.models.tokenizers.rvq_config import RvqConfig
 from hero_core.motion.statistics import MotionStatistics
 
 SIZES = {"codebook_size": 8, "code_dim": 12}
