@@ -66,7 +66,7 @@ def table1_command(
     device: DeviceOption = "auto",
 ) -> None:
     """Table 1: train and measure all generators. E.g. hero-eval table1 demo/data --out tables --preset demo"""
-    from trainer.eval.table_cli import all_settings, do_study, entries_of, study_of
+    from trainer.eval.study.cli import all_settings, do_study, entries_of, study_of
 
     lines = all_settings(settings, motions_per_video)
     entries = entries_of(generators, preset, lines)
@@ -87,8 +87,8 @@ def table2_command(
     device: DeviceOption = "auto",
 ) -> None:
     """Table 2: without IIE, DIE, or both. E.g. hero-eval table2 demo/data --out tables --preset demo"""
-    from trainer.eval.entries import ablation_entries, training_settings
-    from trainer.eval.table_cli import all_settings, do_study, study_of
+    from trainer.eval.study.cli import all_settings, do_study, study_of
+    from trainer.eval.study.entries import ablation_entries, training_settings
 
     lines = all_settings(settings, motions_per_video)
     entries = ablation_entries(generator, preset, training_settings(lines))
@@ -110,8 +110,8 @@ def unseen_command(
 ) -> None:
     """Subcategories that training never saw. E.g. hero-eval unseen demo/unseen --out unseen --preset demo"""
     from hero_core.training_set import TrainingSet
-    from trainer.eval.table_cli import all_settings, do_study, entries_of, study_of
-    from trainer.eval.unseen import require_unseen
+    from trainer.eval.study.cli import all_settings, do_study, entries_of, study_of
+    from trainer.eval.study.unseen import require_unseen
 
     for line in require_unseen(TrainingSet(data)):
         say(line)

@@ -10,9 +10,9 @@ from hero_core.minivimo.questions import is_judged
 from hero_core.progress import Progress, silent
 from hero_core.runs import EVALUATORS
 from trainer.config import LENGTH
-from trainer.eval.stopwatch import timed
-from trainer.eval.study import Study, Training
-from trainer.eval.trivial import TrivialName
+from trainer.eval.study.stopwatch import timed
+from trainer.eval.study.study import Study, Training
+from trainer.eval.study.trivial import TrivialName
 from trainer.folder import PartFolder
 from trainer.jobs import Job
 from trainer.loop import StoppedError

@@ -22,10 +22,10 @@ from hero_core.training_set import TrainingSet
 from trainer.config import TrainConfig
 from trainer.eval.by_clip import ByClip
 from trainer.eval.choices import HeldOutSplit, ProtocolName
-from trainer.eval.entries import Entry
-from trainer.eval.measuring import Measurement
 from trainer.eval.protocol import EvaluationConfig, protocol_for
-from trainer.eval.trivial import TrivialName
+from trainer.eval.study.entries import Entry
+from trainer.eval.study.measuring import Measurement
+from trainer.eval.study.trivial import TrivialName
 from trainer.runs import Request
 
 EVALUATORS_FOLDER = "evaluators"

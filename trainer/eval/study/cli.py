@@ -17,19 +17,20 @@ from hero_core.training_set import TrainingSet
 from trainer.choices import DEFAULT_GENERATOR
 from trainer.config import load_train_config
 from trainer.eval.choices import MOST_PROCESSES, HeldOutSplit, MotionsPerVideo, ProtocolName
-from trainer.eval.entries import (
+from trainer.eval.comparison.formats import write_table
+from trainer.eval.comparison.show_cli import show_comparison
+from trainer.eval.show_cli import show_table
+from trainer.eval.study.entries import (
     Entry,
     evaluation_settings,
     generator_entries,
     generators_with,
     training_settings,
 )
-from trainer.eval.formats import write_table
-from trainer.eval.show_cli import show_study, show_table
-from trainer.eval.stopwatch import seconds_of_jobs
-from trainer.eval.study import Study
-from trainer.eval.study_jobs import check_study, jobs_of
-from trainer.eval.study_table import study_table
+from trainer.eval.study.jobs import check_study, jobs_of
+from trainer.eval.study.stopwatch import seconds_of_jobs
+from trainer.eval.study.study import Study
+from trainer.eval.study.table import study_table
 from trainer.eval.tables import Table
 from trainer.jobs import do_jobs
 from trainer.loop import StoppedError
@@ -93,7 +94,7 @@ def do_study(study: Study, name: str, processes: int | None) -> None:
             ) from None
         for split in study.splits:
             table = study_table(study, split)
-            show_study(table)
+            show_comparison(table)
             for path in write_table(table, study.out, name if split == "test" else f"{name}.{split}"):
                 say(f"written: {path}")
         show_table(time_table(study))
