@@ -28,6 +28,7 @@ from trainer.eval.study.entries import (
     training_settings,
 )
 from trainer.eval.study.jobs import check_study, jobs_of
+from trainer.eval.study.starts import in_words
 from trainer.eval.study.stopwatch import seconds_of_jobs
 from trainer.eval.study.study import Study
 from trainer.eval.study.table import study_table
@@ -75,6 +76,8 @@ def do_study(study: Study, name: str, processes: int | None) -> None:
     with only_writer(study.out, study.out / LOCK_FILE) as remark:
         if remark:
             say(f"note: {remark}")
+        for line in in_words(study.entries):
+            say(line)
         check_study(study)
         jobs = jobs_of(study)
         most = processes or (1 if study.device.type == "cuda" else min(_cores(), MOST_PROCESSES))

@@ -9,7 +9,7 @@ What is there already is not done again, so that a study that was stopped or kil
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,12 +37,17 @@ class Training:
 
     Attributes:
         name: of its folder.
-        request: what to train into it.
+        request: what to train into it, from fresh weights.
     """
 
     entry: Entry
     name: str
     request: Request
+
+    def request_for(self, part: str) -> Request:
+        """What trains one part, which may start from weights of another run."""
+        start = self.entry.starts.get(part)
+        return self.request if start is None else replace(self.request, finetune=start.path)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from trainer.eval.intervals import paper_coverage
 from trainer.eval.measure import CONTROL
 from trainer.eval.plausibility import ROWS
 from trainer.eval.study.jobs import trivial_names
+from trainer.eval.study.starts import in_words
 from trainer.eval.study.study import Study
 
 
@@ -39,7 +40,11 @@ def study_table(study: Study, split: HeldOutSplit = "test") -> ComparisonTable:
         f"{study.seeds} training seed{'s' if study.seeds > 1 else ''}, "
         f"{first['config']['repeats']} repeats ({study.protocol} protocol)"
     )
-    notes = [*_legend(study, split, first["config"]["repeats"]), *_own_notes(results)]
+    notes = [
+        *_legend(study, split, first["config"]["repeats"]),
+        *in_words(study.entries),
+        *_own_notes(results),
+    ]
     return ComparisonTable(title, rows, first["statements"], notes)
 
 
