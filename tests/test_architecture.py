@@ -141,6 +141,25 @@ def test_the_training_loop_cannot_open_the_test_split() -> None:
                 assert node.value != "test", f"{where} names the test split"
 
 
+@pytest.mark.parametrize(
+    ("files", "forbidden"),
+    [
+        ("*.py", ("comparison", "study", "gallery")),
+        ("comparison/*.py", ("study", "gallery")),
+        ("study/*.py", ("gallery",)),
+        ("gallery/*.py", ("comparison", "study")),
+    ],
+)
+def test_the_folders_of_the_evaluation_build_on_its_files(files: str, forbidden: tuple[str, ...]) -> None:
+    """What measures one run knows nothing of what compares several, which knows nothing of what trains them."""
+    above = tuple(f"trainer.eval.{folder}." for folder in forbidden)
+    paths = list((REPOSITORY / "trainer" / "eval").glob(files))
+    assert paths
+    for path in paths:
+        found = [name for name in imported_of_ours(path) if f"{name}.".startswith(above)]
+        assert not found, f"{path} imports {found}"
+
+
 def test_facts_of_the_motion_format_stand_in_one_place() -> None:
     """263 values, and the names of 20 fps and of four frames per token, are written once."""
     for package in PACKAGES:

@@ -68,6 +68,11 @@ def part_class(config: TrainConfig, name: str) -> type[Any]:
     return Matching if name in EVALUATORS else generator_class(config.generator).parts[name]
 
 
+def of_motions(name: str, config: TrainConfig) -> bool:
+    """Whether a part learns from motions alone."""
+    return bool(part_class(config, name).trained_on != "pairs")
+
+
 def check(name: str, request: Request, before: Sequence[str]) -> None:
     """Refuse what cannot be trained, after the parts ``before`` it have been, or been taken from another run.
 

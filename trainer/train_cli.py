@@ -16,7 +16,7 @@ from trainer.folder import PartFolder
 from trainer.log import in_words
 from trainer.loop import StoppedError
 from trainer.preset_files import presets
-from trainer.runs import Request, departures, part_class
+from trainer.runs import Request, departures, of_motions
 from trainer.side_by_side import train_side_by_side
 from trainer.state import Best, launched_by
 
@@ -41,11 +41,6 @@ def names_of(word: str, request: Request) -> tuple[str, ...]:
             f"name the part that is to start: hero-train {names[-1]}"
         )
     return names
-
-
-def of_motions(name: str, config: TrainConfig) -> bool:
-    """Whether a part learns from motions alone."""
-    return bool(part_class(config, name).trained_on != "pairs")
 
 
 def earlier_parts(names: Sequence[str], config: TrainConfig) -> list[str]:

@@ -3,9 +3,7 @@
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from hero_core.cli import console, say
-from trainer.eval.formats import MARK, header, lines, markdown, panels_of
-from trainer.eval.study_table import StudyTable
+from hero_core.cli import console
 from trainer.eval.tables import Table
 
 
@@ -17,20 +15,3 @@ def show_table(table: Table) -> None:
     console.print(shown)
     for note in table.notes:
         console.print(note, style="dim", highlight=False, markup=False)
-
-
-def show_study(table: StudyTable) -> None:
-    """Print the table of a study, and what is to be known of it; as Markdown where that is no terminal."""
-    if not console.is_terminal:
-        say(markdown(table))
-        return
-    for statement in table.statements:
-        say(statement)
-    for panel in panels_of(table):
-        rows = [
-            [line.label, *(f"{cell}{MARK * (place in line.marked)}" for place, cell in enumerate(line.cells))]
-            for line in lines(table, panel)
-        ]
-        show_table(Table(panel.title or table.title, ["", *header(panel)], rows))
-    for note in table.notes:
-        console.print(f"note: {note}", style="dim", highlight=False, markup=False)

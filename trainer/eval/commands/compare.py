@@ -17,12 +17,13 @@ def compare_command(
     ] = None,
 ) -> None:
     """Several measured runs on the same clips. E.g. hero-eval compare runs/full runs/no-die"""
-    from trainer.eval.compare import compared
-    from trainer.eval.formats import write_table
-    from trainer.eval.show_cli import show_study, show_table
+    from trainer.eval.comparison.formats import write_table
+    from trainer.eval.comparison.results import compared
+    from trainer.eval.comparison.show_cli import show_comparison
+    from trainer.eval.show_cli import show_table
 
     table, differences = compared(runs)
-    show_study(table)
+    show_comparison(table)
     show_table(differences)
     if out is not None:
         for path in write_table(table, out, "compare"):
@@ -33,7 +34,7 @@ def by_category_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A measured run, or a result file.")],
 ) -> None:
     """Broad categories and every subcategory of a measured run. E.g. hero-eval by-category demo/run"""
-    from trainer.eval.compare import by_category, read_result
+    from trainer.eval.comparison.results import by_category, read_result
     from trainer.eval.show_cli import show_table
 
     for table in by_category(read_result(run)):

@@ -37,7 +37,7 @@ def gallery_command(
     from hero_core.runs import load_run
     from hero_core.training_set import TrainingSet
     from hero_core.view.html import write_page
-    from trainer.eval.gallery import gallery
+    from trainer.eval.gallery.page import gallery
 
     runs = [load_run(run_folder, checkpoint, settings or ())]
     runs += [load_run(other, checkpoint) for other in beside or ()]

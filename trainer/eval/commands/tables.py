@@ -35,6 +35,16 @@ SetOption = Annotated[
         "of measuring (evaluation.repeats=5); repeatable.",
     ),
 ]
+FinetuneOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--finetune",
+        metavar="[GENERATOR:]RUN",
+        help="Run or checkpoint to start from, of parts that learn from motions alone, such as a tokenizer: for all "
+        "generators that have the same parts, or for one (hero:runs/momask); repeatable. The sizes of its model come "
+        "along.",
+    ),
+]
 MotionsOption = Annotated[
     MotionsPerVideo,
     typer.Option(
@@ -61,15 +71,17 @@ def table1_command(
     preset: PresetOption = "paper",
     protocol: ProtocolOption = None,
     settings: SetOption = None,
+    finetune: FinetuneOption = None,
     motions_per_video: MotionsOption = "all",
     processes: ProcessesOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Table 1: train and measure all generators. E.g. hero-eval table1 demo/data --out tables --preset demo"""
-    from trainer.eval.table_cli import all_settings, do_study, entries_of, study_of
+    from trainer.eval.study.cli import all_settings, do_study, entries_of, study_of
+    from trainer.eval.study.starts import with_starts
 
     lines = all_settings(settings, motions_per_video)
-    entries = entries_of(generators, preset, lines)
+    entries = with_starts(entries_of(generators, preset, lines), finetune or [])
     study = study_of(data, out, entries, seeds, preset, protocol, lines, device)
     do_study(study, "table1", processes)
 
@@ -82,16 +94,18 @@ def table2_command(
     preset: PresetOption = "paper",
     protocol: ProtocolOption = None,
     settings: SetOption = None,
+    finetune: FinetuneOption = None,
     motions_per_video: MotionsOption = "all",
     processes: ProcessesOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Table 2: without IIE, DIE, or both. E.g. hero-eval table2 demo/data --out tables --preset demo"""
-    from trainer.eval.entries import ablation_entries, training_settings
-    from trainer.eval.table_cli import all_settings, do_study, study_of
+    from trainer.eval.study.cli import all_settings, do_study, study_of
+    from trainer.eval.study.entries import ablation_entries, training_settings
+    from trainer.eval.study.starts import with_starts
 
     lines = all_settings(settings, motions_per_video)
-    entries = ablation_entries(generator, preset, training_settings(lines))
+    entries = with_starts(ablation_entries(generator, preset, training_settings(lines)), finetune or [])
     study = study_of(data, out, entries, seeds, preset, protocol, lines, device)
     do_study(study, "table2", processes)
 
@@ -104,18 +118,20 @@ def unseen_command(
     preset: PresetOption = "paper",
     protocol: ProtocolOption = None,
     settings: SetOption = None,
+    finetune: FinetuneOption = None,
     motions_per_video: MotionsOption = "all",
     processes: ProcessesOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Subcategories that training never saw. E.g. hero-eval unseen demo/unseen --out unseen --preset demo"""
     from hero_core.training_set import TrainingSet
-    from trainer.eval.table_cli import all_settings, do_study, entries_of, study_of
-    from trainer.eval.unseen import require_unseen
+    from trainer.eval.study.cli import all_settings, do_study, entries_of, study_of
+    from trainer.eval.study.starts import with_starts
+    from trainer.eval.study.unseen import require_unseen
 
     for line in require_unseen(TrainingSet(data)):
         say(line)
     lines = all_settings(settings, motions_per_video)
-    entries = entries_of(generators, preset, lines)
+    entries = with_starts(entries_of(generators, preset, lines), finetune or [])
     study = study_of(data, out, entries, seeds, preset, protocol, lines, device, splits=("test", "val"))
     do_study(study, "unseen", processes)

@@ -7,7 +7,7 @@ import numpy as np
 
 from hero_core.minivimo.questions import QUESTIONS
 from hero_core.view.document import ShownSample, ShownTable
-from trainer.eval.one_by_one import METRICS
+from trainer.eval.gallery.one_by_one import METRICS
 from trainer.eval.plausibility import ROWS
 
 _EMPTY = "-"

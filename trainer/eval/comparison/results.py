@@ -8,13 +8,20 @@ from hero_core.errors import InputError
 from hero_core.minivimo.questions import QUESTIONS
 from hero_core.storage import read_json
 from trainer.eval.by_clip import ByClip
+from trainer.eval.comparison.paired import (
+    RIGHT,
+    Difference,
+    best_apart,
+    difference,
+    require_same_pairs,
+    resampled,
+)
+from trainer.eval.comparison.panels import in_full, panels, shown
+from trainer.eval.comparison.rows import Row, model_row, truth_rows
+from trainer.eval.comparison.table import ComparisonTable
 from trainer.eval.measure import RESULT
-from trainer.eval.paired import RIGHT, Difference, best_apart, difference, require_same_pairs, resampled
-from trainer.eval.panels import in_full, panels, shown
 from trainer.eval.plausibility import is_subcategory
 from trainer.eval.report import SCHEMA
-from trainer.eval.rows import Row, model_row, truth_rows
-from trainer.eval.study_table import StudyTable
 from trainer.eval.tables import Table
 
 CATEGORY_METRICS = ("r_precision_1", "fid", "kid", "diversity", "multimodality")
@@ -51,7 +58,7 @@ def read_result(place: Path) -> Mapping[str, Any]:
     return result
 
 
-def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
+def compared(places: Sequence[Path]) -> tuple[ComparisonTable, Table]:
     """Several results as one table, and how much more each has than the first.
 
     Raises:
@@ -76,7 +83,7 @@ def compared(places: Sequence[Path]) -> tuple[StudyTable, Table]:
         "marked: better than every other run on the same clips; the paired 95 % intervals over videos leave out 0",
         "one training each: another seed may turn a small difference round",
     ]
-    table = StudyTable(title, rows, some["statements"], notes)
+    table = ComparisonTable(title, rows, some["statements"], notes)
     every = drawn.values()
     metrics = [
         name

@@ -1,4 +1,4 @@
-"""A table of a study as text, Markdown, LaTeX, CSV and JSON."""
+"""A table of several results as text, Markdown, LaTeX, CSV and JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from hero_core.storage import write_csv, write_json, write_text
-from trainer.eval.panels import Panel, panels, shown
-from trainer.eval.rows import Cell, Row
-from trainer.eval.study_table import StudyTable
+from trainer.eval.comparison.panels import Panel, panels, shown
+from trainer.eval.comparison.rows import Cell, Row
+from trainer.eval.comparison.table import ComparisonTable
 
 MARK = " *"
 _EMPTY = "-"
@@ -35,7 +35,7 @@ class Line:
     marked: frozenset[int] = frozenset()
 
 
-def panels_of(table: StudyTable) -> list[Panel]:
+def panels_of(table: ComparisonTable) -> list[Panel]:
     """The groups of columns of a table."""
     return panels(metric for row in table.rows for metric in row.cells)
 
@@ -45,13 +45,13 @@ def header(panel: Panel) -> list[str]:
     return [shown(metric).heading for metric in panel.metrics]
 
 
-def lines(table: StudyTable, panel: Panel) -> list[Line]:
+def lines(table: ComparisonTable, panel: Panel) -> list[Line]:
     """The rows that have one of its metrics; a model has one of means, one of intervals over videos, one over seeds."""
     rows = [row for row in table.rows if row.cells.keys() & set(panel.metrics)]
     return [line for row in rows for line in _lines(row, panel.metrics)]
 
 
-def markdown(table: StudyTable) -> str:
+def markdown(table: ComparisonTable) -> str:
     """Tables for a README, with the notes below them."""
     text = []
     for panel in panels_of(table):
@@ -64,7 +64,7 @@ def markdown(table: StudyTable) -> str:
     return "\n".join([*text, *(f"- {note}" for note in (*table.statements, *table.notes))]) + "\n"
 
 
-def latex(table: StudyTable) -> str:
+def latex(table: ComparisonTable) -> str:
     """A tabular of the package booktabs for each panel; what is said of them are comments."""
     text = [f"% {note}" for note in (table.title, *table.statements, *table.notes)]
     for panel in panels_of(table):
@@ -81,7 +81,7 @@ def latex(table: StudyTable) -> str:
     return "\n".join(text) + "\n"
 
 
-def as_json(table: StudyTable) -> dict[str, Any]:
+def as_json(table: ComparisonTable) -> dict[str, Any]:
     """Every number with its intervals."""
     rows = [
         {
@@ -100,7 +100,7 @@ def as_json(table: StudyTable) -> dict[str, Any]:
     }
 
 
-def write_table(table: StudyTable, folder: Path, name: str) -> list[Path]:
+def write_table(table: ComparisonTable, folder: Path, name: str) -> list[Path]:
     """Write ``NAME.md``, ``.tex``, ``.csv`` and ``.json``; the same numbers give the same bytes."""
     paths = [folder / f"{name}.{ending}" for ending in ("md", "tex", "csv", "json")]
     write_text(paths[0], markdown(table))
@@ -142,7 +142,7 @@ def _cell_json(cell: Cell) -> dict[str, Any]:
     return cell._asdict() | {"over_videos": cell.over_videos and cell.over_videos._asdict()}
 
 
-def _csv_rows(table: StudyTable) -> Iterator[dict[str, Any]]:
+def _csv_rows(table: ComparisonTable) -> Iterator[dict[str, Any]]:
     for row in table.rows:
         for metric, cell in row.cells.items():
             band = cell.over_videos

@@ -1,7 +1,7 @@
 import pytest
 
 from hero_core.errors import ConfigError
-from trainer.eval.entries import ablation_entries, generator_entries
+from trainer.eval.study.entries import ablation_entries, generator_entries
 
 
 def test_settings_go_to_all_or_to_the_one_that_they_name():

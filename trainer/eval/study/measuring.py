@@ -19,7 +19,7 @@ from trainer.eval.evaluators import load_evaluators
 from trainer.eval.measure import CONTROL, measure, shuffled_control, write_result
 from trainer.eval.protocol import EvaluationConfig
 from trainer.eval.report import SCHEMA, Subject
-from trainer.eval.trivial import TrivialName, trivial_run
+from trainer.eval.study.trivial import TrivialName, trivial_run
 
 OF = "of"
 """Where a result of a study says what it is of."""

@@ -9,7 +9,7 @@ What is there already is not done again, so that a study that was stopped or kil
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from hero_core.training_set import TrainingSet
 from trainer.config import TrainConfig
 from trainer.eval.by_clip import ByClip
 from trainer.eval.choices import HeldOutSplit, ProtocolName
-from trainer.eval.entries import Entry
-from trainer.eval.measuring import Measurement
 from trainer.eval.protocol import EvaluationConfig, protocol_for
-from trainer.eval.trivial import TrivialName
+from trainer.eval.study.entries import Entry
+from trainer.eval.study.measuring import Measurement
+from trainer.eval.study.trivial import TrivialName
 from trainer.runs import Request
 
 EVALUATORS_FOLDER = "evaluators"
@@ -37,12 +37,17 @@ class Training:
 
     Attributes:
         name: of its folder.
-        request: what to train into it.
+        request: what to train into it, from fresh weights.
     """
 
     entry: Entry
     name: str
     request: Request
+
+    def request_for(self, part: str) -> Request:
+        """What trains one part, which may start from weights of another run."""
+        start = self.entry.starts.get(part)
+        return self.request if start is None else replace(self.request, finetune=start.path)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from hero_core.motion.humanml3d import CONTACTS, joints_to_vectors
 from hero_core.records import Truth
 from hero_core.runs import load_evaluator
 from tests.hero_core.view.motions import walk, walk_vectors
-from trainer.eval.one_by_one import METRICS, embedded_apart, joints_apart_m, numbers_of, skating_m_s
+from trainer.eval.gallery.one_by_one import METRICS, embedded_apart, joints_apart_m, numbers_of, skating_m_s
 
 
 def test_joints_that_glide_apart():

@@ -4,7 +4,7 @@ import torch
 from hero_core.runs import load_evaluator, load_run
 from hero_core.view.document import ShownMotion, ShownSample
 from tests.hero_core.view.motions import walk
-from trainer.eval.gallery_tables import result_tables, shown_table
+from trainer.eval.gallery.tables import result_tables, shown_table
 from trainer.eval.report import Subject, result_json
 
 

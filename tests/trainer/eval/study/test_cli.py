@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import tests.test_toy_generator  # noqa: F401  registers the toy
+from hero_core.storage import read_json, sha256_of_file
 from tests.forks import KILLED, forks
 from tests.trainer.conftest import TINY
 from trainer.eval.cli import main
@@ -224,12 +225,47 @@ def test_table_2_shares_what_ablations_have_in_common(data, tmp_path):
     ]
 
 
+def test_tokenizers_start_from_a_named_run_and_one_that_started_elsewhere_is_never_taken(
+    both, run, data, tmp_path, monkeypatch, capsys
+):
+    """The run's tokenizer is of other sizes than the settings say, which come along."""
+
+    def table(out, *more):
+        call(words("table1", data.folder, out, "--generators", "hero,toy", "--seeds", "1", *more))
+
+    first, second = run, both / "runs" / "hero-0"
+    table(tmp_path, "--finetune", first)
+    described = {
+        part: read_json(tmp_path / "runs" / "hero-0" / part / "run.json") for part in ("rvq", "masked")
+    }
+    assert described["rvq"]["initial_weights"]["sha256"] == sha256_of_file(first / "rvq" / "best.safetensors")
+    assert described["rvq"]["model"]["quantizers"] == 2
+    assert "initial_weights" not in described["masked"]
+    note = f"rvq of HERO starts from {first / 'rvq' / 'best.safetensors'}"
+    assert note in json.loads((tmp_path / "table1.json").read_text())["notes"]
+
+    monkeypatch.setattr(EagerStep, "__call__", lambda *given: pytest.fail("trained again"))
+    capsys.readouterr()
+    table(tmp_path, "--finetune", f"hero:{first}")
+    assert "0 steps left" in capsys.readouterr().out
+    for out, more in ((tmp_path, ()), (tmp_path, ("--finetune", second)), (both, ("--finetune", first))):
+        with pytest.raises(SystemExit) as ended:
+            table(out, *more)
+        assert ended.value.code == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{out / 'runs' / 'hero-0' / 'rvq'}: started from " in said
+
+
 @pytest.mark.parametrize(
     ("more", "reason"),
     [
         (("--generators", "hero,nobody"), "no generator is called"),
         (("--generators", "hero,hero"), "named twice"),
         (("--generators", "hero", "--set", "mld:seed=3"), "mld: is not in this table"),
+        (
+            ("--generators", "hero", "--finetune", "nowhere"),
+            "--finetune nowhere: starts nothing in this table",
+        ),
     ],
 )
 def test_mistakes_end_in_one_line(data, tmp_path, capsys, more, reason):

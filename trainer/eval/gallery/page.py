@@ -25,8 +25,8 @@ from hero_core.training_set import Sample, Samples, TrainingSet
 from hero_core.view.document import Document, File, ShownMotion, ShownSample, ShownTable
 from hero_core.view.played import played_video
 from trainer.eval.choices import HeldOutSplit
-from trainer.eval.gallery_tables import result_tables, shown_table
-from trainer.eval.one_by_one import METRICS, embedded_apart, numbers_of
+from trainer.eval.gallery.one_by_one import METRICS, embedded_apart, numbers_of
+from trainer.eval.gallery.tables import result_tables, shown_table
 from trainer.eval.plausibility import judge_motion
 from trainer.eval.report import SCHEMA, held_out, require_same_features
 from trainer.reactions import Motion, react, torch_rng

@@ -1,11 +1,11 @@
-"""Which metrics stand side by side in a table of a study, and how each is written."""
+"""Which metrics stand side by side in a table of several results, and how each is written."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from hero_core.minivimo.questions import QUESTIONS
+from trainer.eval.comparison.paired import RIGHT
 from trainer.eval.pair_measures import JOINT
-from trainer.eval.paired import RIGHT
 
 
 class Shown(NamedTuple):

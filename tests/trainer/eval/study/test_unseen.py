@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from hero_core.errors import InputError
-from trainer.eval.unseen import require_unseen, suggested
+from trainer.eval.study.unseen import require_unseen, suggested
 
 
 def test_a_set_whose_test_split_is_seen_is_refused_with_the_command(data):

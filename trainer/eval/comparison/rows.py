@@ -1,4 +1,4 @@
-"""Results of a study as the rows of a table: numbers, each with the intervals that say how sure it is."""
+"""Results as the rows of a table: numbers, each with the intervals that say how sure it is."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from hero_core.minivimo.questions import QUESTIONS
+from trainer.eval.comparison.paired import RIGHT
 from trainer.eval.intervals import Band, paper_interval, student_interval
-from trainer.eval.paired import RIGHT
 
 Json = Mapping[str, Any]
 

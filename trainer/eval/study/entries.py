@@ -1,11 +1,12 @@
 """Lines of a table: what is trained, with which settings."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hero_core.errors import ConfigError
 from hero_core.models.base import generator_names
+from hero_core.models.checkpoint import Origin
 from trainer.config import TrainConfig, load_train_config
 from trainer.preset_files import presets
 
@@ -30,12 +31,14 @@ class Entry:
         label: in the table.
         config: every setting; each training replaces the seed.
         settings_from: where they came from, for the record.
+        starts: the weights of another run that parts start from, by name of the part; others start from fresh ones.
     """
 
     name: str
     label: str
     config: TrainConfig
     settings_from: Mapping[str, Any]
+    starts: Mapping[str, Origin] = field(default_factory=dict)
 
 
 def generators_with(preset: str) -> list[str]:
@@ -56,7 +59,7 @@ def generator_entries(generators: Sequence[str], preset: str, overrides: Sequenc
     """
     if len(set(generators)) < len(generators):
         raise ConfigError(f"generators named twice: {', '.join(generators)}")
-    _refuse_strangers(overrides, generators)
+    refuse_strangers("--set", overrides, generators)
     return [_entry(name, name, name.upper(), preset, _of(name, overrides)) for name in generators]
 
 
@@ -66,7 +69,7 @@ def ablation_entries(generator: str, preset: str, overrides: Sequence[str]) -> l
     Raises:
         ConfigError: no such generator, preset or setting, or the generator has no ablations.
     """
-    _refuse_strangers(overrides, [generator])
+    refuse_strangers("--set", overrides, [generator])
     lines = _of(generator, overrides)
     return [
         _entry(
@@ -90,24 +93,29 @@ def training_settings(overrides: Sequence[str]) -> list[str]:
     return [line for line in overrides if not line.startswith(EVALUATION)]
 
 
+def refuse_strangers(option: str, lines: Sequence[str], generators: Sequence[str]) -> None:
+    """Refuse lines of an option that are for a generator that is not among these.
+
+    Raises:
+        ConfigError: names whom.
+    """
+    if strangers := {addressed(line)[0] for line in lines} - {"", *generators}:
+        raise ConfigError(f"{option} {', '.join(sorted(strangers))}: is not in this table")
+
+
+def addressed(line: str) -> tuple[str, str]:
+    """The generator that a line of an option is for, empty for all of them, and the line without it."""
+    key, separator, value = line.partition("=")
+    name, colon, setting = key.partition(":")
+    return (name, f"{setting}{separator}{value}") if colon else ("", line)
+
+
 def _entry(name: str, generator: str, label: str, preset: str, overrides: Sequence[str]) -> Entry:
     chosen = preset if presets(generator) else None
     config = load_train_config(generator, chosen, None, overrides)
     return Entry(name, label, config, {"preset": chosen, "file": None, "overrides": list(overrides)})
 
 
-def _refuse_strangers(overrides: Sequence[str], generators: Sequence[str]) -> None:
-    if strangers := {_address(line)[0] for line in overrides} - {"", *generators}:
-        raise ConfigError(f"--set {', '.join(sorted(strangers))}: is not in this table")
-
-
-def _address(line: str) -> tuple[str, str]:
-    """Whom an override is for, which may be all, and the override."""
-    key, separator, value = line.partition("=")
-    name, colon, setting = key.partition(":")
-    return (name, f"{setting}{separator}{value}") if colon else ("", line)
-
-
 def _of(generator: str, overrides: Sequence[str]) -> list[str]:
-    addressed = [_address(line) for line in overrides]
-    return [setting for name, setting in addressed if name in ("", generator)]
+    lines = [addressed(line) for line in overrides]
+    return [setting for name, setting in lines if name in ("", generator)]

@@ -8,7 +8,7 @@ from hero_core.errors import FingerprintError
 from hero_core.motion.humanml3d import vectors_to_joints
 from hero_core.runs import load_run
 from hero_core.view.document import Document
-from trainer.eval.gallery import choose, gallery
+from trainer.eval.gallery.page import choose, gallery
 
 CPU = torch.device("cpu")
 

@@ -6,13 +6,14 @@ from itertools import product, zip_longest
 from pathlib import Path
 from typing import Any, get_args
 
+from hero_core.errors import ConfigError
 from hero_core.minivimo.questions import is_judged
 from hero_core.progress import Progress, silent
 from hero_core.runs import EVALUATORS
 from trainer.config import LENGTH
-from trainer.eval.stopwatch import timed
-from trainer.eval.study import Study, Training
-from trainer.eval.trivial import TrivialName
+from trainer.eval.study.stopwatch import timed
+from trainer.eval.study.study import Study, Training
+from trainer.eval.study.trivial import TrivialName
 from trainer.folder import PartFolder
 from trainer.jobs import Job
 from trainer.loop import StoppedError
@@ -26,6 +27,7 @@ from trainer.runs import (
     take_part,
     train_part,
 )
+from trainer.start import INITIAL_WEIGHTS
 
 
 def check_study(study: Study) -> None:
@@ -33,14 +35,31 @@ def check_study(study: Study) -> None:
 
     Raises:
         HeroError: see :func:`trainer.runs.check`.
+        ConfigError: what is there of a part started from other weights than this study names.
     """
+    for training in study.trainings:
+        for name in training.entry.config.names:
+            _require_start(name, training)
     for name in EVALUATORS:
         check(name, study.evaluator_request, [])
     for training in study.trainings[: len(study.entries)]:  # those of other seeds are the same
         names = training.entry.config.names
         for index, name in enumerate(names):
             if name not in EVALUATORS:
-                check(name, training.request, names[:index])
+                check(name, training.request_for(name), names[:index])
+
+
+def _require_start(name: str, training: Training) -> None:
+    """Refuse to go on with a part, or to take it as trained, that started elsewhere than it would now."""
+    folder = PartFolder(training.request.out, name)
+    description = folder.description()
+    before, now = description.get(INITIAL_WEIGHTS), training.entry.starts.get(name)
+    if description and (before and before["sha256"]) != (now and now.sha256):
+        started = before["path"] if before else "fresh weights"
+        raise ConfigError(
+            f"{folder.path}: started from {started}, but would start from {now.path if now else 'fresh weights'} now; "
+            "say with --finetune what was said when it began, or choose another --out"
+        )
 
 
 def jobs_of(study: Study) -> list[Job]:
@@ -107,8 +126,8 @@ def is_trained(name: str, request: Request) -> bool:
 
 def _parts(study: Study, training: Training, sources: Mapping[tuple[str, str], Training]) -> Iterator[Job]:
     """The parts of one training that are left, the shared evaluators first."""
-    request = training.request
     for name in training.entry.config.names:
+        request = training.request_for(name)
         if name in EVALUATORS:
             if not PartFolder(request.out, name).finished:
                 work = partial(take_evaluator, name, request, study.evaluator_request.out)
@@ -150,19 +169,20 @@ def _sources(trainings: Sequence[Training]) -> dict[tuple[str, str], Training]:
     """By name of a training and of its part: the first training whose part will be the same, by its settings."""
     first: dict[tuple[Any, ...], Training] = {}
     return {
-        (training.name, name): first.setdefault(_becomes(name, training.request), training)
+        (training.name, name): first.setdefault(_becomes(name, training), training)
         for training in trainings
         for name in training.entry.config.names
     }
 
 
-def _becomes(name: str, request: Request) -> tuple[Any, ...]:
-    """What decides a part: its class, settings, seed and length, and the same of the parts that it needs."""
-    config = request.config
-    training = config.section(name).training
-    needed = [_becomes(each, request) for each in needed_parts(name, request) if each not in EVALUATORS]
-    length = [getattr(training, setting) for setting in LENGTH]
-    return part_class(config, name), config.fingerprint(name), *length, *needed
+def _becomes(name: str, training: Training) -> tuple[Any, ...]:
+    """What decides a part: its class, settings, seed, length and start, and the same of the parts that it needs."""
+    config, start = training.request.config, training.entry.starts.get(name)
+    needed = [
+        _becomes(each, training) for each in needed_parts(name, training.request) if each not in EVALUATORS
+    ]
+    length = [getattr(config.section(name).training, setting) for setting in LENGTH]
+    return part_class(config, name), config.fingerprint(name), start and start.sha256, *length, *needed
 
 
 def _named(part: str, training: Training | None = None) -> str:

@@ -5,7 +5,7 @@ import pytest
 
 from hero_core.errors import InputError
 from trainer.eval.by_clip import ByClip
-from trainer.eval.paired import best_apart, difference, resampled
+from trainer.eval.comparison.paired import best_apart, difference, resampled
 from trainer.metrics import fid
 
 

@@ -1,38 +1,21 @@
 """The table of a study: all that it has measured, in rows, with what a reader has to know of them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hero_core.models.base import generator_class
 from trainer.eval.choices import HeldOutSplit
+from trainer.eval.comparison.paired import best_apart, resampled
+from trainer.eval.comparison.rows import Row, control_row, judged_row, model_row, tokenizer_rows, truth_rows
+from trainer.eval.comparison.table import ComparisonTable
 from trainer.eval.intervals import paper_coverage
 from trainer.eval.measure import CONTROL
-from trainer.eval.paired import best_apart, resampled
 from trainer.eval.plausibility import ROWS
-from trainer.eval.rows import Row, control_row, judged_row, model_row, tokenizer_rows, truth_rows
-from trainer.eval.study import Study
-from trainer.eval.study_jobs import trivial_names
+from trainer.eval.study.jobs import trivial_names
+from trainer.eval.study.starts import in_words
+from trainer.eval.study.study import Study
 
 
-@dataclass(frozen=True)
-class StudyTable:
-    """Rows, and what is said of them.
-
-    Attributes:
-        title: what was measured, on how many motions.
-        rows: in order.
-        statements: what the data set is.
-        notes: what limits the numbers.
-    """
-
-    title: str
-    rows: Sequence[Row]
-    statements: Sequence[str]
-    notes: Sequence[str]
-
-
-def study_table(study: Study, split: HeldOutSplit = "test") -> StudyTable:
+def study_table(study: Study, split: HeldOutSplit = "test") -> ComparisonTable:
     """What a study that is done has measured on a split."""
     results = {entry.label: study.results(entry, split) for entry in study.entries}
     encoders = {entry.label: _encoders(entry.config.generator) for entry in study.entries}
@@ -57,8 +40,12 @@ def study_table(study: Study, split: HeldOutSplit = "test") -> StudyTable:
         f"{study.seeds} training seed{'s' if study.seeds > 1 else ''}, "
         f"{first['config']['repeats']} repeats ({study.protocol} protocol)"
     )
-    notes = [*_legend(study, split, first["config"]["repeats"]), *_own_notes(results)]
-    return StudyTable(title, rows, first["statements"], notes)
+    notes = [
+        *_legend(study, split, first["config"]["repeats"]),
+        *in_words(study.entries),
+        *_own_notes(results),
+    ]
+    return ComparisonTable(title, rows, first["statements"], notes)
 
 
 def _best(study: Study, split: HeldOutSplit) -> dict[str, str]:

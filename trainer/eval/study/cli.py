@@ -17,19 +17,21 @@ from hero_core.training_set import TrainingSet
 from trainer.choices import DEFAULT_GENERATOR
 from trainer.config import load_train_config
 from trainer.eval.choices import MOST_PROCESSES, HeldOutSplit, MotionsPerVideo, ProtocolName
-from trainer.eval.entries import (
+from trainer.eval.comparison.formats import write_table
+from trainer.eval.comparison.show_cli import show_comparison
+from trainer.eval.show_cli import show_table
+from trainer.eval.study.entries import (
     Entry,
     evaluation_settings,
     generator_entries,
     generators_with,
     training_settings,
 )
-from trainer.eval.formats import write_table
-from trainer.eval.show_cli import show_study, show_table
-from trainer.eval.stopwatch import seconds_of_jobs
-from trainer.eval.study import Study
-from trainer.eval.study_jobs import check_study, jobs_of
-from trainer.eval.study_table import study_table
+from trainer.eval.study.jobs import check_study, jobs_of
+from trainer.eval.study.starts import in_words
+from trainer.eval.study.stopwatch import seconds_of_jobs
+from trainer.eval.study.study import Study
+from trainer.eval.study.table import study_table
 from trainer.eval.tables import Table
 from trainer.jobs import do_jobs
 from trainer.loop import StoppedError
@@ -74,6 +76,8 @@ def do_study(study: Study, name: str, processes: int | None) -> None:
     with only_writer(study.out, study.out / LOCK_FILE) as remark:
         if remark:
             say(f"note: {remark}")
+        for line in in_words(study.entries):
+            say(line)
         check_study(study)
         jobs = jobs_of(study)
         most = processes or (1 if study.device.type == "cuda" else min(_cores(), MOST_PROCESSES))
@@ -93,7 +97,7 @@ def do_study(study: Study, name: str, processes: int | None) -> None:
             ) from None
         for split in study.splits:
             table = study_table(study, split)
-            show_study(table)
+            show_comparison(table)
             for path in write_table(table, study.out, name if split == "test" else f"{name}.{split}"):
                 say(f"written: {path}")
         show_table(time_table(study))
