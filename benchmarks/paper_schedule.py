@@ -22,7 +22,8 @@ from hero_core.training_set import TrainingSet
 from trainer.config import load_train_config
 from trainer.folder import PartFolder
 from trainer.log import read_log
-from trainer.runs import Request, encode_motions, train_part
+from trainer.request import Request
+from trainer.runs import encode_motions, train_part
 
 FEW_STEPS = 20
 

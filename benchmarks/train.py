@@ -38,11 +38,12 @@ from hero_core.models.checkpoint import load_network
 from hero_core.models.tc_clip.tower import TcClip, TcClipConfig
 from hero_core.training_set import TrainingSet
 from hero_core.versions import library_versions
+from trainer.arithmetic import matrix_products
 from trainer.config import load_train_config
 from trainer.folder import PartFolder
 from trainer.log import read_log
-from trainer.loop import matrix_products
-from trainer.runs import Request, part_class, ready, train_part
+from trainer.request import Request, part_class
+from trainer.runs import ready, train_part
 from trainer.state import TrainingState
 from trainer.steps import EagerStep, optimizer_of
 

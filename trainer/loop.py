@@ -12,7 +12,6 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils import deterministic
 
 from hero_core.device import memory_megabytes
 from hero_core.errors import ConfigError, HeroError
@@ -21,6 +20,7 @@ from hero_core.models.checkpoint import Network, Snapshot, checkpoint_of
 from hero_core.models.ranks import ALONE, Ranks
 from hero_core.progress import Progress
 from hero_core.storage import write_bytes
+from trainer.arithmetic import matrix_products
 from trainer.averages import Averages
 from trainer.config import TrainingConfig
 from trainer.data.batches import Batches
@@ -102,40 +102,6 @@ class Run:
     def epoch(self, step: int) -> int:
         """Which epoch a step belongs to, both counted from 1."""
         return (step - 1) // self.batches.order.steps_per_epoch + 1
-
-
-@contextmanager
-def reproducible(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed the global generators, which initial weights and dropout use, and compute deterministically on CPU.
-
-    The caller's generators and settings come back afterwards.
-    """
-    before = torch.are_deterministic_algorithms_enabled()
-    memory: Any = deterministic  # its type stubs lack the setting
-    filled = memory.fill_uninitialized_memory
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(before or device.type == "cpu")
-        memory.fill_uninitialized_memory = False  # nothing here reads what it has not written
-        try:
-            yield
-        finally:
-            torch.use_deterministic_algorithms(before)
-            memory.fill_uninitialized_memory = filled
-
-
-@contextmanager
-def matrix_products(training: TrainingConfig) -> Iterator[None]:
-    """On a GPU, float32 matrix products are in TF32 only where the settings say so."""
-    before = torch.get_float32_matmul_precision()
-    convolutions = torch.backends.cudnn.allow_tf32
-    torch.set_float32_matmul_precision("high" if training.precision == "tf32" else "highest")
-    torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
-        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def train(run: Run, report: Progress) -> Best:

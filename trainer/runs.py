@@ -1,8 +1,8 @@
 """Train one part of a generator into its run folder, and write down what ran."""
 
 import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,62 +15,22 @@ from hero_core.errors import ConfigError, WeightsError
 from hero_core.fingerprint import sha256_of_tensors
 from hero_core.models.base import TrainingFacts, generator_class, optional_parts
 from hero_core.models.checkpoint import load_network
-from hero_core.models.ranks import ALONE, Ranks
 from hero_core.motion.statistics import MotionStatistics
 from hero_core.progress import Progress, silent
 from hero_core.runs import ENCODED_BY_KEY, EVALUATORS, checkpoint_path, describe_run, load_evaluator
-from hero_core.training_set import Samples, TrainingSet
+from hero_core.training_set import Samples
 from hero_core.versions import library_versions
+from trainer.arithmetic import reproducible
 from trainer.config import TrainConfig
 from trainer.data.batches import Batches, batches_of
 from trainer.data.codes import Codes, CodesPlace, codes_of
 from trainer.evaluator import Matching, Relations
 from trainer.folder import FINISHED, PartFolder
-from trainer.loop import Run, reproducible, train
+from trainer.loop import Run, train
+from trainer.request import Request, part_class
 from trainer.scorer import LEAST_CLIPS, ReactionScorer, known_answers
 from trainer.start import INITIAL_WEIGHTS, Start, require_start, start_of
 from trainer.state import PROCESSES, Best, different, require_same_run
-
-
-@dataclass(frozen=True)
-class Request:
-    """What to train.
-
-    Attributes:
-        data: to learn from.
-        out: the run folder, shared by all parts.
-        config: every setting.
-        device: where to compute.
-        settings_from: where the settings came from (preset, file, overrides), for the record.
-        resume: go on with what is in ``out`` already; without it, an existing part is never touched.
-        finetune: run or checkpoint whose part of the same name to start from; the sizes of its model come along.
-        ranks: the processes that train it together; all have the same request, each its own device.
-    """
-
-    data: TrainingSet
-    out: Path
-    config: TrainConfig
-    device: torch.device
-    settings_from: Mapping[str, Any]
-    resume: bool = False
-    finetune: Path | None = None
-    ranks: Ranks = ALONE
-
-    def __post_init__(self) -> None:
-        if self.config.shards is not None:
-            object.__setattr__(self, "data", self.data.with_shards_at(self.config.shards))
-        if self.config.motions_per_video == "first":
-            object.__setattr__(self, "data", self.data.with_first_motions())
-
-
-def part_class(config: TrainConfig, name: str) -> type[Any]:
-    """Class of a part of the generator, or of an evaluator as a part to train."""
-    return Matching if name in EVALUATORS else generator_class(config.generator).parts[name]
-
-
-def of_motions(name: str, config: TrainConfig) -> bool:
-    """Whether a part learns from motions alone."""
-    return bool(part_class(config, name).trained_on != "pairs")
 
 
 def check(name: str, request: Request, before: Sequence[str]) -> None:

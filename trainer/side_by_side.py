@@ -5,7 +5,8 @@ from functools import partial
 
 from hero_core.progress import Progress
 from trainer.jobs import Job, do_jobs
-from trainer.runs import Request, encode_motions, needed_parts, needs_codes, train_part
+from trainer.request import Request
+from trainer.runs import encode_motions, needed_parts, needs_codes, train_part
 from trainer.state import Best
 
 

@@ -16,7 +16,8 @@ from trainer.folder import PartFolder
 from trainer.log import in_words
 from trainer.loop import StoppedError
 from trainer.preset_files import presets
-from trainer.runs import Request, departures, of_motions
+from trainer.request import Request, of_motions
+from trainer.runs import departures
 from trainer.side_by_side import train_side_by_side
 from trainer.state import Best, launched_by
 

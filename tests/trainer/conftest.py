@@ -23,7 +23,8 @@ from hero_core.storage import sha256_of_file
 from hero_core.training_set import PairRow, TrainingSet, sample_record, write_description, write_manifest
 from trainer.config import TrainConfig, load_train_config
 from trainer.log import read_log
-from trainer.runs import Request, train_part
+from trainer.request import Request
+from trainer.runs import train_part
 from trainer.state import Best
 from trainer.steps import EagerStep
 

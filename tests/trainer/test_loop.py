@@ -16,11 +16,12 @@ from hero_core.errors import ConfigError
 from hero_core.models.base import Batch
 from hero_core.models.checkpoint import load_network, read_header
 from tests.trainer.conftest import KilledError, after_step, kill
+from trainer.arithmetic import reproducible
 from trainer.config import TrainingConfig
 from trainer.data.draws import Order
 from trainer.folder import PartFolder
 from trainer.log import read_log
-from trainer.loop import DivergenceError, Run, StoppedError, reproducible, train
+from trainer.loop import DivergenceError, Run, StoppedError, train
 
 CPU = torch.device("cpu")
 SETTINGS = TrainingConfig(steps=10, batch_size=4, lr=1e-2, log_every_steps=3, evaluate_every_steps=4)

@@ -17,11 +17,12 @@ from hero_core.progress import silent
 from hero_core.storage import read_json, write_json
 from tests.together import together
 from tests.trainer.conftest import TINY, Trainer, after_step
+from trainer.arithmetic import reproducible
 from trainer.config import load_train_config
 from trainer.data.blocks import StreamedOrder
 from trainer.folder import PartFolder
 from trainer.log import read_log
-from trainer.loop import StoppedError, reproducible, train
+from trainer.loop import StoppedError, train
 from trainer.runs import check, ready, take_part
 from trainer.status import how_to_go_on, run_status
 

@@ -70,7 +70,8 @@ def train_command(
     from hero_core.device import choose_device
     from hero_core.training_set import TrainingSet
     from trainer.folder import settings_for
-    from trainer.runs import Request, check, of_motions, take_part
+    from trainer.request import Request, of_motions
+    from trainer.runs import check, take_part
     from trainer.side_by_side import rounds
     from trainer.torchrun_cli import launched
     from trainer.train_cli import announce, earlier_parts, names_of, train_and_say

@@ -22,7 +22,8 @@ from hero_core.training_set import TrainingSet
 from tests.parity.baselines.official import state_of, write_model
 from tests.trainer.conftest import write_training_set
 from trainer.config import load_train_config
-from trainer.runs import Request, train_part
+from trainer.request import Request
+from trainer.runs import train_part
 
 Open = Callable[[str], Any]
 PARTS = {

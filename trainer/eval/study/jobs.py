@@ -17,16 +17,8 @@ from trainer.eval.study.trivial import TrivialName
 from trainer.folder import PartFolder
 from trainer.jobs import Job
 from trainer.loop import StoppedError
-from trainer.runs import (
-    Request,
-    check,
-    encode_motions,
-    needed_parts,
-    needs_codes,
-    part_class,
-    take_part,
-    train_part,
-)
+from trainer.request import Request, part_class
+from trainer.runs import check, encode_motions, needed_parts, needs_codes, take_part, train_part
 from trainer.start import INITIAL_WEIGHTS
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from hero_core.errors import ConfigError, WeightsError
 from hero_core.models.checkpoint import Origin, load_network
 from trainer.eval.study.entries import Entry, addressed, refuse_strangers
-from trainer.runs import of_motions, part_class
+from trainer.request import of_motions, part_class
 from trainer.start import Start, require_start
 
 

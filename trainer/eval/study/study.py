@@ -26,7 +26,7 @@ from trainer.eval.protocol import EvaluationConfig, protocol_for
 from trainer.eval.study.entries import Entry
 from trainer.eval.study.measuring import Measurement
 from trainer.eval.study.trivial import TrivialName
-from trainer.runs import Request
+from trainer.request import Request
 
 EVALUATORS_FOLDER = "evaluators"
 
