@@ -72,8 +72,8 @@ def test_typer_and_rich_are_at_the_edge() -> None:
 def test_nobody_below_the_edge_reads_argv_or_the_environment() -> None:
     for package in PACKAGES:
         for path in sources(package):
-            if is_at_the_edge(path) or path == REPOSITORY / "hero_core" / "__init__.py":
-                continue  # the latter sets OMP_WAIT_POLICY before torch loads, and says why
+            if is_at_the_edge(path) or path == REPOSITORY / package / "__init__.py":
+                continue  # the latter say how OpenMP's threads wait, before torch loads, and why
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                     name = f"{node.value.id}.{node.attr}"
