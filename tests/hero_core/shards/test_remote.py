@@ -1,9 +1,9 @@
 """Shards behind a URL, served by this process."""
 
 import pickle
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import gettempdir
 
 import fsspec
 import numpy as np
@@ -39,13 +39,13 @@ def written(path: Path) -> tuple[list[ArrayRecord], str]:
     return items, sha256_of_file(path)
 
 
-def left_behind() -> list[Path]:
-    return list(Path(gettempdir()).glob("hero-shard-*"))
-
-
 @both
-def test_it_reads_as_the_file_does(tmp_path: Path, url: str, handler: type[Handler], suffix: str) -> None:
-    before = left_behind()
+def test_it_reads_as_the_file_does(
+    tmp_path: Path, url: str, handler: type[Handler], suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(copies))
     items, sha256 = written(tmp_path / f"a.{suffix}")
     local, reader = open_reader(tmp_path / f"a.{suffix}"), RemoteShardReader(f"{url}/a.{suffix}", sha256)
     assert handler.answers == 0
@@ -59,7 +59,7 @@ def test_it_reads_as_the_file_does(tmp_path: Path, url: str, handler: type[Handl
     np.testing.assert_array_equal(passed[1].arrays["x"], items[2].arrays["x"])
     with pytest.raises(ShardError, match=rf"{url}/a\.{suffix}: no .*record 'absent'"):
         reader["absent"]
-    assert left_behind() == before
+    assert list(copies.iterdir()) == []
 
 
 def test_a_copy_that_breaks_off_is_made_again(tmp_path: Path, url: str, handler: type[Handler]) -> None:
