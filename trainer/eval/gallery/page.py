@@ -82,9 +82,10 @@ def gallery(
     facts = data.facts()
     notes = [str(facts[name]) for name in ("statement", "encoder_statement") if facts[name]]
     notes.append(f"Reactions and clips are drawn by seed {seed}; each is one of many that the run can give.")
+    folders = ", ".join(str(run.folder) for run in runs)
     return Document(
         title=f"{names[0]}: reactions to held-out clips of {facts['name']}",
-        subtitle=f"{len(made)} clips of the {split} split, beside the true motions; run {runs[0].folder.name}",
+        subtitle=f"{len(made)} clips of the {split} split, beside the true motions, by {folders}",
         samples=made,
         notes=notes,
         metrics=METRICS,
