@@ -24,7 +24,8 @@ def compare_command(
 
     table, differences = compared(runs)
     show_comparison(table)
-    show_table(differences)
+    for each in differences:
+        show_table(each)
     if out is not None:
         for path in write_table(table, out, "compare"):
             say(f"written: {path}")

@@ -11,6 +11,7 @@ from trainer.eval.by_clip import ByClip
 from trainer.eval.comparison.paired import (
     RIGHT,
     Difference,
+    Resampled,
     best_apart,
     difference,
     require_same_pairs,
@@ -58,8 +59,8 @@ def read_result(place: Path) -> Mapping[str, Any]:
     return result
 
 
-def compared(places: Sequence[Path]) -> tuple[ComparisonTable, Table]:
-    """Several results as one table, and how much more each has than the first.
+def compared(places: Sequence[Path]) -> tuple[ComparisonTable, list[Table]]:
+    """Several results as one table, and of each but the first how much more it has than that.
 
     Raises:
         InputError: fewer than two, one is missing, or they are not of the same pairs and evaluator.
@@ -92,14 +93,17 @@ def compared(places: Sequence[Path]) -> tuple[ComparisonTable, Table]:
         if all(name in each for each in every)
     ]
     metrics = list(dict.fromkeys(metrics))
-    lines = []
-    for other in others:
-        found = {name: difference(drawn[other][name], drawn[first][name]) for name in metrics}
-        lines += [(other, in_full(name), *_difference_cells(name, each)) for name, each in found.items()]
-    columns = ("", "metric", f"more than {first}", "95 % interval over videos, paired", "apart")
-    return table, Table(
-        "clip by clip", columns, lines, ("FID: of the first repeat, where the table has the mean",)
-    )
+    return table, [_differences(other, first, drawn, metrics) for other in others]
+
+
+def _differences(
+    other: str, first: str, drawn: Mapping[str, Mapping[str, Resampled]], metrics: Sequence[str]
+) -> Table:
+    found = {name: difference(drawn[other][name], drawn[first][name]) for name in metrics}
+    lines = [(in_full(name), *_difference_cells(name, each)) for name, each in found.items()]
+    title = f"clip by clip, how much more {other} has than {first}"
+    columns = ("metric", "more", "95 % interval over videos, paired", "apart")
+    return Table(title, columns, lines, ("FID: of the first repeat, where the table has the mean",))
 
 
 def _difference_cells(metric: str, found: Difference) -> tuple[str, str, str]:
