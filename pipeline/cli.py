@@ -8,6 +8,7 @@ from pipeline.commands.demo_data import demo_data_command
 from pipeline.commands.export import export_command
 from pipeline.commands.extract import extract_command
 from pipeline.commands.merge import merge_command
+from pipeline.commands.previews import previews_command
 from pipeline.commands.repair import repair_command
 from pipeline.commands.report import report_command
 from pipeline.commands.verify import verify_command
@@ -39,6 +40,7 @@ app.command(
 )(build_pairs_command)
 app.command("verify", epilog="E.g. hero-pipeline verify demo/cache")(verify_command)
 app.command("report")(report_command)
+app.command("previews", epilog="E.g. hero-pipeline previews demo/minivimo demo/previews")(previews_command)
 app.command("merge", epilog="E.g. hero-pipeline merge cache cache-1 cache-2")(merge_command)
 app.command("repair", epilog="E.g. hero-pipeline repair demo/cache --dry-run")(repair_command)
 app.command("export", epilog="E.g. hero-pipeline export reaction.npz reaction.glb reaction.bvh --unit cm")(

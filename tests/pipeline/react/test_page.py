@@ -13,9 +13,10 @@ import pytest
 from hero_core.motion.humanml3d import joints_to_vectors, vectors_to_joints
 from hero_core.view.document import document_json
 from hero_core.view.html import page_html
+from pipeline.browser_video import VideoLimits, browser_video
 from pipeline.decode.video import DecodedClip, decode_clip, read_frames, write_mp4
 from pipeline.minivimo import make_motion, sample_clip
-from pipeline.react.page import VideoLimits, browser_video, reaction_document
+from pipeline.react.page import reaction_document
 from pipeline.react.reaction import Reaction
 
 
