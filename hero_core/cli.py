@@ -1,5 +1,6 @@
 """What the commands share: the console, how an error ends a program, progress, ``--version``."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ error_console = Console(stderr=True)
 def run(app: typer.Typer) -> None:
     """Run a command; a :class:`HeroError` is one line on stderr and exit status 2, never a traceback."""
     _allow_many_files()
+    # What a command starts, such as workers, imports this project, and no package of its name in the current folder.
+    os.environ.setdefault("PYTHONSAFEPATH", "1")
     try:
         app()
     except HeroError as error:

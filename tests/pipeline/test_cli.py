@@ -1,6 +1,8 @@
 """What the commands of ``hero-pipeline`` say and remember."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -194,3 +196,16 @@ def test_export_to_an_unknown_suffix_names_those_there_are(tmp_path: Path) -> No
     np.save(tmp_path / "motion.npy", standing_motion(40, 0))
     with pytest.raises(InputError, match=r"\.glb"):
         invoke(["export", tmp_path / "motion.npy", tmp_path / "motion.fbx"])
+
+
+def test_a_package_of_the_same_name_in_the_current_folder_is_not_ours(motions: Path, tmp_path: Path) -> None:
+    program = Path(sys.executable).with_name("hero-pipeline")
+    if not program.exists():
+        pytest.skip("the commands are not installed beside this Python")
+    other = tmp_path / "elsewhere" / "pipeline"
+    other.mkdir(parents=True)
+    (other / "__init__.py").write_text("raise ImportError('another project')")
+    words = [program, "extract", motions, tmp_path / "cache", "--workers", "2"]
+    done = subprocess.run(words, cwd=other.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_QUARANTINED, done.stderr
+    assert "7 extracted" in done.stdout
